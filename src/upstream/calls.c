@@ -1,0 +1,374 @@
+/* The IDE's calls to one upstream. A call waits while the upstream opens, goes out as one exchange, and
+ * ends by its answer, an error or the IDE's cancellation. It goes out a second time only where the first
+ * cannot have run: the server did not know the session (404, or 400 as some servers have it), or refused
+ * the mirrored headers (-32020), for which the tools are fetched again first.
+ *
+ * At most IN_FLIGHT_MAX calls are in flight; the others wait in order. libcurl opens a connection for each
+ * over HTTP/1.1, and queueing there was measured to hurt. */
+#include "upstream/internal.h"
+
+#include "base/error.h"
+
+enum { IN_FLIGHT_MAX = 128 };
+
+struct UpstreamCall {
+	struct Upstream *up;
+	struct UpstreamCallHandlers handlers;
+	void *user;
+	struct UpstreamCall *next, *previous;
+	int64_t id; /* upstream; also its progress token there */
+	char *tool;
+	/* What it was asked for, while it waits to be phrased */
+	char *kept_text;
+	char *kept_name;
+	char *kept_client_info;
+	enum Era ide_era;
+	/* What goes upstream */
+	char *body;
+	size_t body_len;
+	enum Era body_era;
+	struct Exchange *exchange; /* NULL while it waits */
+	unsigned generation;
+	bool repeatable;
+	bool renewed;
+	bool relisted;
+	bool waits_for_list;
+	struct LoopTimer wait;
+};
+
+static void call_free(struct UpstreamCall *call)
+{
+	struct Upstream *up = call->up;
+	if (call->previous)
+		call->previous->next = call->next;
+	else
+		up->calls = call->next;
+	if (call->next)
+		call->next->previous = call->previous;
+	else
+		up->last_call = call->previous;
+	loop_timer_stop(&call->wait);
+	if (call->exchange)
+		up->in_flight--;
+	exchange_cancel(call->exchange);
+	g_free(call->tool);
+	g_free(call->kept_text);
+	g_free(call->kept_name);
+	g_free(call->kept_client_info);
+	g_free(call->body);
+	g_free(call);
+}
+
+static void call_fail(struct UpstreamCall *call, const GError *error)
+{
+	call->handlers.failed(call, error, call->user);
+	call_free(call);
+}
+
+static void call_fail_text(struct UpstreamCall *call, enum MuxError code, const char *text)
+{
+	g_autoptr(GError) error = g_error_new_literal(MUX_ERROR, (int)code, text);
+	call_fail(call, error);
+}
+
+static void on_wait(void *user)
+{
+	struct UpstreamCall *call = user;
+	if (call->up->state == UPSTREAM_SIGNED_OUT) {
+		call_fail(call, call->up->error);
+		return;
+	}
+	call_fail_text(call, MUX_ERROR_TIMEOUT, "no connection to the server in time");
+}
+
+static void wait_for_upstream(struct UpstreamCall *call)
+{
+	loop_timer_start(call->up->shared.loop, &call->wait, call->up->shared.mux->call_timeout_ms,
+		on_wait, call);
+}
+
+/* ---- answers ---- */
+
+static bool is_progress_of(const struct UpstreamCall *call, const struct RpcMessage *message,
+	struct JsonValue *token)
+{
+	int64_t id;
+	*token = json_get(message->params.raw, "progressToken");
+	return json_int64(*token, &id) && id == call->id;
+}
+
+static void on_message(struct Exchange *exchange, const struct RpcMessage *message, void *user)
+{
+	struct UpstreamCall *call = user;
+	struct JsonValue token;
+	(void)exchange;
+	if (message->kind == RPC_NOTIFICATION && rpc_method_is(message, "notifications/progress") &&
+		is_progress_of(call, message, &token))
+		call->handlers.progress(call, message->text, token.raw, call->user);
+	else
+		upstream_take_message(call->up, message);
+}
+
+bool upstream_calls_progress(struct Upstream *up, const struct RpcMessage *message)
+{
+	for (struct UpstreamCall *call = up->calls; call; call = call->next) {
+		struct JsonValue token;
+		if (!call->exchange || !is_progress_of(call, message, &token))
+			continue;
+		exchange_touch(call->exchange);
+		call->handlers.progress(call, message->text, token.raw, call->user);
+		return true;
+	}
+	return false;
+}
+
+static void call_send(struct UpstreamCall *call, struct JsonValue arguments);
+
+/* Sends the same body again, under new headers. */
+static void call_resend(struct UpstreamCall *call)
+{
+	struct RpcMessage message;
+	struct McpParams params;
+	const char *why;
+	if (call->body_era != call->up->era) {
+		call_fail_text(call, MUX_ERROR_BROKEN,
+			"the server changed to another era of the protocol; repeat the call");
+		return;
+	}
+	if (!rpc_parse((struct Slice){call->body, call->body_len}, &message, NULL) ||
+		!mcp_params_read(message.params, &params, &why)) {
+		g_warn_if_reached(); /* it was made from a message that passed both */
+		call_fail_text(call, MUX_ERROR_FAILED, "the call could not be repeated");
+		return;
+	}
+	call_send(call, params.arguments);
+}
+
+/* Whether the answer means that the call did not run and may go out once more; sees to that. */
+static bool call_again(struct UpstreamCall *call, const struct ExchangeResult *result)
+{
+	struct Upstream *up = call->up;
+	bool no_session = result->status == 404 || result->status == 400;
+	if (up->era == ERA_LEGACY && up->session && no_session && !call->renewed) {
+		call->renewed = true;
+		wait_for_upstream(call);
+		if (up->state == UPSTREAM_READY && call->generation != up->generation)
+			call_resend(call);
+		else
+			upstream_renew(up, call->generation);
+		return true;
+	}
+	int64_t code = 0;
+	if (result->has_message && result->message.kind == RPC_ERROR)
+		(void)json_int64(json_get(result->message.error.raw, "code"), &code);
+	if (up->era == ERA_MODERN && code == RPC_HEADER_MISMATCH && !call->relisted) {
+		call->relisted = true;
+		call->waits_for_list = true;
+		wait_for_upstream(call);
+		upstream_start_listing(up);
+		return true;
+	}
+	return false;
+}
+
+static void call_end(struct UpstreamCall *call, struct ExchangeResult *result)
+{
+	if (result->has_message && result->status != 401 && result->status != 403) {
+		struct UpstreamAnswer answer = {
+			.bytes = g_steal_pointer(&result->bytes),
+			.message = result->message,
+			.era = call->up->era,
+		};
+		call->handlers.answer(call, &answer, call->user);
+		g_free(answer.bytes);
+		call_free(call);
+		return;
+	}
+	bool timed_out = g_error_matches(result->error, MUX_ERROR, MUX_ERROR_TIMEOUT);
+	if (timed_out && call->up->era == ERA_LEGACY)
+		upstream_post_cancelled(call->up, call->id, "timed out");
+	call_fail(call, result->error);
+}
+
+static void send_next(struct Upstream *up);
+
+static void on_done(struct Exchange *exchange, struct ExchangeResult *result, void *user)
+{
+	struct UpstreamCall *call = user;
+	(void)exchange;
+	call->exchange = NULL;
+	call->up->in_flight--;
+	struct Upstream *up = call->up;
+	if (!call_again(call, result))
+		call_end(call, result);
+	send_next(up);
+}
+
+/* ---- sending ---- */
+
+static void call_send(struct UpstreamCall *call, struct JsonValue arguments)
+{
+	static const struct ExchangeHandlers handlers = {on_done, on_message};
+	struct Upstream *up = call->up;
+	const struct MuxConfig *mux = up->shared.mux;
+	struct ExchangeSpec spec =
+		upstream_exchange_spec(up, mux->call_timeout_ms, mux->call_limit_ms);
+	spec.id = call->id;
+	spec.headers = phrase_headers(up, "tools/call", call->tool, arguments);
+	spec.body = (struct Slice){call->body, call->body_len};
+	spec.resumable = up->era == ERA_LEGACY;
+	spec.repeatable = call->repeatable;
+	loop_timer_stop(&call->wait);
+	call->generation = up->generation;
+	up->in_flight++;
+	call->exchange = exchange_start(&spec, &handlers, call);
+	http_headers_unref(spec.headers);
+}
+
+static void call_phrase(struct UpstreamCall *call, const struct UpstreamRequest *request)
+{
+	struct Upstream *up = call->up;
+	call->body = phrase_call(up, request, call->id, &call->body_len);
+	call->body_era = up->era;
+	call_send(call, request->params->arguments);
+}
+
+/* A call that waited from its beginning is phrased from the copy of the IDE's message. */
+static void call_phrase_kept(struct UpstreamCall *call)
+{
+	struct RpcMessage message;
+	struct McpParams params;
+	const char *why;
+	g_autofree char *text = g_steal_pointer(&call->kept_text);
+	if (!rpc_parse(slice_of(text), &message, NULL) ||
+		!mcp_params_read(message.params, &params, &why)) {
+		g_warn_if_reached(); /* the router read it before */
+		call_fail_text(call, MUX_ERROR_FAILED, "the call could not be sent");
+		return;
+	}
+	struct UpstreamRequest request = {
+		.message = &message,
+		.params = &params,
+		.era = call->ide_era,
+		.client_info = slice_of(call->kept_client_info),
+		.name = slice_of(call->kept_name),
+		.tool = call->tool,
+	};
+	call_phrase(call, &request);
+}
+
+static bool is_repeatable(const struct Upstream *up, const char *name)
+{
+	for (guint i = 0; up->tools && i < up->tools->tools->len; i++) {
+		const struct Tool *tool = up->tools->tools->pdata[i];
+		if (strcmp(tool->name, name) == 0)
+			return tool->read_only || tool->idempotent;
+	}
+	return false;
+}
+
+struct UpstreamCall *upstream_call(struct Upstream *up, const struct UpstreamRequest *request,
+	const struct UpstreamCallHandlers *handlers, void *user)
+{
+	struct UpstreamCall *call = g_new0(struct UpstreamCall, 1);
+	call->up = up;
+	call->handlers = *handlers;
+	call->user = user;
+	call->id = up->next_id++;
+	call->tool = g_strdup(request->tool);
+	call->ide_era = request->era;
+	call->repeatable = is_repeatable(up, request->tool);
+	call->previous = up->last_call;
+	if (call->previous)
+		call->previous->next = call;
+	else
+		up->calls = call;
+	up->last_call = call;
+	if (up->state == UPSTREAM_READY && up->in_flight < IN_FLIGHT_MAX) {
+		call_phrase(call, request);
+		return call;
+	}
+	call->kept_text = slice_dup(request->message->text);
+	call->kept_name = slice_dup(request->name);
+	call->kept_client_info = slice_dup(request->client_info);
+	if (up->state == UPSTREAM_SIGNED_OUT)
+		loop_timer_start(up->shared.loop, &call->wait, 0, on_wait, call);
+	else
+		wait_for_upstream(call);
+	if (up->state == UPSTREAM_CLOSED || up->state == UPSTREAM_FAILED)
+		upstream_start_open(up);
+	return call;
+}
+
+/* Tells the server in the way of its era; closing the stream is the modern one. */
+static void cancel_upstream(struct UpstreamCall *call)
+{
+	if (!call->exchange)
+		return;
+	exchange_cancel(g_steal_pointer(&call->exchange));
+	call->up->in_flight--;
+	if (call->up->era == ERA_LEGACY)
+		upstream_post_cancelled(call->up, call->id, "cancelled by the user");
+}
+
+void upstream_call_cancel(struct UpstreamCall *call)
+{
+	struct Upstream *up = call->up;
+	cancel_upstream(call);
+	call_free(call);
+	send_next(up);
+}
+
+/* ---- what happens to the upstream as a whole ---- */
+
+/* The oldest calls that wait go out, as many as may be in flight. Those in flight stand before them in the
+ * list mostly, so the search is short. */
+static void send_next(struct Upstream *up)
+{
+	if (up->state != UPSTREAM_READY || up->shut_down)
+		return;
+	for (struct UpstreamCall *call = up->calls, *next; call && up->in_flight < IN_FLIGHT_MAX;
+		call = next) {
+		next = call->next;
+		if (call->exchange || call->waits_for_list)
+			continue;
+		if (call->body)
+			call_resend(call);
+		else
+			call_phrase_kept(call);
+	}
+}
+
+void upstream_calls_ready(struct Upstream *up)
+{
+	send_next(up);
+}
+
+void upstream_calls_failed(struct Upstream *up, const GError *error)
+{
+	for (struct UpstreamCall *call = up->calls, *next; call; call = next) {
+		next = call->next;
+		if (!call->exchange)
+			call_fail(call, error);
+	}
+}
+
+void upstream_calls_listed(struct Upstream *up)
+{
+	for (struct UpstreamCall *call = up->calls; call; call = call->next)
+		call->waits_for_list = false;
+	send_next(up);
+}
+
+void upstream_calls_shutdown(struct Upstream *up)
+{
+	for (struct UpstreamCall *call = up->calls; call; call = call->next)
+		cancel_upstream(call);
+	upstream_calls_drop(up);
+}
+
+void upstream_calls_drop(struct Upstream *up)
+{
+	while (up->calls)
+		call_free(up->calls);
+}

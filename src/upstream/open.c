@@ -1,0 +1,322 @@
+/* Opening an upstream: which era does it speak, then the handshake of that era.
+ *
+ * The IDE's era is probed first, so that a server of both eras needs no translation; what was learnt
+ * earlier (era.json) only saves the probe that would fail. What an answer proves stands in decisions.md:
+ * 401 and 403 ask for a sign-in; 429, 5xx, time-outs and broken connections prove nothing; -32020, -32021
+ * and -32022 prove modern; -32601 to server/discover, another 4xx, or a result that is no DiscoverResult
+ * prove legacy.
+ *
+ * Legacy: initialize, then notifications/initialized, whose acceptance is awaited because strict servers
+ * refuse what overtakes it. Modern: server/discover alone. */
+#include "upstream/internal.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+enum { INSTRUCTIONS_BYTES = 64 * 1024 };
+
+static void probe(struct Upstream *up, enum Era era);
+
+static void drop_probe(struct Upstream *up)
+{
+	exchange_cancel(g_steal_pointer(&up->probe));
+	g_clear_pointer(&up->probe_body, g_free);
+}
+
+static void on_retry(void *user)
+{
+	upstream_start_open(user);
+}
+
+static void open_failed(struct Upstream *up, enum UpstreamState state, GError *error)
+{
+	log_info(up->connector->name, "not open: %s", error->message);
+	if (state == UPSTREAM_FAILED) {
+		unsigned pause = upstream_backoff(&up->retry_ms);
+		loop_timer_start(up->shared.loop, &up->retry, pause, on_retry, up);
+	}
+	upstream_set_state(up, state, error);
+	upstream_calls_failed(up, error);
+	g_error_free(error);
+}
+
+static void opened(struct Upstream *up)
+{
+	up->retry_ms = 0;
+	up->generation++;
+	log_info(up->connector->name, "open, revision %s", up->revision);
+	upstream_set_state(up, UPSTREAM_READY, NULL);
+	upstream_calls_ready(up);
+	upstream_start_listing(up);
+	upstream_start_stream(up);
+}
+
+static void fail_text(struct Upstream *up, const char *text)
+{
+	open_failed(up, UPSTREAM_FAILED, g_error_new_literal(MUX_ERROR, MUX_ERROR_UPSTREAM, text));
+}
+
+/* Takes what both kinds of answer have. */
+static void take_server(struct Upstream *up, struct Slice result)
+{
+	g_free(up->instructions);
+	up->instructions = json_string_dup(json_get(result, "instructions"));
+	if (up->instructions && strlen(up->instructions) > INSTRUCTIONS_BYTES)
+		up->instructions[INSTRUCTIONS_BYTES] = '\0';
+	struct JsonValue tools = json_get(json_get(result, "capabilities").raw, "tools");
+	up->has_tools = tools.type == JSON_OBJECT;
+	up->tools_list_changed =
+		up->has_tools && json_get(tools.raw, "listChanged").type == JSON_TRUE;
+}
+
+static bool set_revision(struct Upstream *up, const char *revision, const char *session)
+{
+	g_free(up->revision);
+	up->revision = g_strdup(revision);
+	g_free(up->session);
+	up->session = g_strdup(session);
+	GError *error = NULL;
+	if (phrase_session_headers(up, &error))
+		return true;
+	open_failed(up, UPSTREAM_FAILED, error);
+	return false;
+}
+
+/* ---- what an answer proves ---- */
+
+/* True if the result settled the matter without saying anything of eras. */
+static bool proves_nothing(struct Upstream *up, const struct ExchangeResult *result)
+{
+	if (result->status == 401 || result->status == 403) {
+		GError *error = g_error_copy(result->error);
+		g_prefix_error(&error, "the server wants a sign-in: ");
+		open_failed(up, UPSTREAM_SIGNED_OUT, error);
+		return true;
+	}
+	bool by_status = result->status == 429 || result->status >= 500;
+	bool by_transport = result->error && result->status < 300 &&
+			    !g_error_matches(result->error, MUX_ERROR, MUX_ERROR_UPSTREAM);
+	if (by_status || by_transport) {
+		open_failed(up, UPSTREAM_FAILED, g_error_copy(result->error));
+		return true;
+	}
+	return false;
+}
+
+static int64_t error_code(const struct ExchangeResult *result)
+{
+	int64_t code = 0;
+	if (result->has_message && result->message.kind == RPC_ERROR)
+		(void)json_int64(json_get(result->message.error.raw, "code"), &code);
+	return code;
+}
+
+static bool proves_modern(int64_t code)
+{
+	return code == RPC_HEADER_MISMATCH || code == RPC_MISSING_CAPABILITY ||
+	       code == RPC_UNSUPPORTED_VERSION;
+}
+
+/* Whether the array of strings LIST has MODERN (or, if not MODERN, any legacy revision). */
+static bool lists_revision(struct JsonValue list, bool modern)
+{
+	struct JsonMember item;
+	if (list.type != JSON_ARRAY)
+		return false;
+	JSON_FOR_EACH_MEMBER (item, list.raw) {
+		g_autofree char *revision = json_string_dup(item.value);
+		if (revision && (modern ? strcmp(revision, MCP_MODERN) == 0
+					: mcp_is_legacy_revision(revision)))
+			return true;
+	}
+	return false;
+}
+
+/* Goes on with OTHER, or says why there is nothing left to try. */
+static void try_other(struct Upstream *up, enum Era other, const struct ExchangeResult *result)
+{
+	enum Era failed = other == ERA_MODERN ? ERA_LEGACY : ERA_MODERN;
+	if (!(up->tried & (1u << other))) {
+		probe(up, other);
+		return;
+	}
+	const char *what = result->error ? result->error->message
+			   : failed == ERA_LEGACY ? "it refused initialize"
+						  : "it refused server/discover";
+	g_autofree char *text =
+		g_strdup_printf("it speaks neither era of MCP over Streamable HTTP (%s)", what);
+	fail_text(up, text);
+}
+
+static void remember(struct Upstream *up, enum Era spoken)
+{
+	enum Era other = spoken == ERA_MODERN ? ERA_LEGACY : ERA_MODERN;
+	era_store_set(up->shared.eras, up->connector->url, spoken, ERA_FACT_SPOKEN);
+	if (up->tried & (1u << other))
+		era_store_set(up->shared.eras, up->connector->url, other, ERA_FACT_REFUSED);
+}
+
+/* ---- modern ---- */
+
+static void on_discover(struct Exchange *exchange, struct ExchangeResult *result, void *user)
+{
+	(void)exchange;
+	struct Upstream *up = user;
+	up->probe = NULL;
+	if (proves_nothing(up, result))
+		return;
+	int64_t code = error_code(result);
+	struct JsonValue versions = {0};
+	bool unsupported = code == RPC_UNSUPPORTED_VERSION;
+	if (unsupported)
+		versions = json_get(
+			json_get(result->message.error.raw, "data").raw, "supported");
+	else if (!result->error && result->has_message && result->message.kind == RPC_RESULT)
+		versions = json_get(result->message.result.raw, "supportedVersions");
+	if (!unsupported && lists_revision(versions, true)) {
+		take_server(up, result->message.result.raw);
+		if (!set_revision(up, MCP_MODERN, NULL))
+			return;
+		remember(up, ERA_MODERN);
+		opened(up);
+		return;
+	}
+	if (proves_modern(code) && !lists_revision(versions, false)) {
+		g_autofree char *shown = text_printable(versions.raw, 200);
+		g_autofree char *text = g_strdup_printf(
+			"it refused revision " MCP_MODERN " (error %" G_GINT64_FORMAT "%s%s)", code,
+			versions.type == JSON_ARRAY ? ", it supports " : "", shown);
+		fail_text(up, text);
+		return;
+	}
+	try_other(up, ERA_LEGACY, result);
+}
+
+/* ---- legacy ---- */
+
+/* A notification has no answer, so any end will do: a server that refused it will refuse the rest too. */
+static void on_initialized(struct Exchange *exchange, struct ExchangeResult *result, void *user)
+{
+	(void)exchange;
+	struct Upstream *up = user;
+	up->probe = NULL;
+	if (result->status == 0)
+		log_debug(up->connector->name, "notifications/initialized: %s",
+			result->error->message);
+	opened(up);
+}
+
+static void send_initialized(struct Upstream *up)
+{
+	static const struct ExchangeHandlers handlers = {.done = on_initialized};
+	g_free(up->probe_body);
+	up->probe_body = g_strdup("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}");
+	struct ExchangeSpec spec = upstream_exchange_spec(up, POST_MS, POST_MS);
+	spec.headers = up->session_headers;
+	spec.body = slice_of(up->probe_body);
+	up->probe = exchange_start(&spec, &handlers, up);
+}
+
+static void on_initialize(struct Exchange *exchange, struct ExchangeResult *result, void *user)
+{
+	(void)exchange;
+	struct Upstream *up = user;
+	up->probe = NULL;
+	if (proves_nothing(up, result))
+		return;
+	bool has_result = !result->error && result->has_message && result->message.kind == RPC_RESULT;
+	if (!has_result) {
+		try_other(up, ERA_MODERN, result);
+		return;
+	}
+	struct Slice answer = result->message.result.raw;
+	g_autofree char *revision = json_string_dup(json_get(answer, "protocolVersion"));
+	if (!revision || !mcp_is_legacy_revision(revision)) {
+		g_autofree char *shown = text_printable(slice_of(revision), 40);
+		g_autofree char *text = g_strdup_printf(
+			"it answered initialize with protocol version \"%s\", which is not known", shown);
+		fail_text(up, text);
+		return;
+	}
+	take_server(up, answer);
+	if (!set_revision(up, revision, result->session))
+		return;
+	remember(up, ERA_LEGACY);
+	send_initialized(up);
+}
+
+static void probe(struct Upstream *up, enum Era era)
+{
+	static const struct ExchangeHandlers discover = {.done = on_discover};
+	static const struct ExchangeHandlers initialize = {.done = on_initialize};
+	up->tried |= 1u << era;
+	up->era = era;
+	int64_t id = up->next_id++;
+	g_clear_pointer(&up->session, g_free);
+	struct ExchangeSpec spec = upstream_exchange_spec(up, OWN_REQUEST_MS, OWN_REQUEST_MS);
+	spec.id = id;
+	g_free(up->probe_body);
+	if (era == ERA_MODERN) {
+		if (!set_revision(up, MCP_MODERN, NULL))
+			return;
+		up->probe_body = phrase_own_request(up, id, "server/discover", "");
+		spec.headers = phrase_headers(up, "server/discover", NULL, (struct JsonValue){0});
+	} else {
+		g_autofree char *params = g_strdup_printf(
+			"\"protocolVersion\":\"%s\",\"capabilities\":{},"
+			"\"clientInfo\":{\"name\":\"mcp-mux\",\"version\":\"" MCP_MUX_VERSION "\"}",
+			up->offered);
+		up->probe_body = phrase_own_request(up, id, "initialize", params);
+		spec.headers = http_headers_ref(up->base_headers);
+	}
+	spec.body = slice_of(up->probe_body);
+	up->probe =
+		exchange_start(&spec, era == ERA_MODERN ? &discover : &initialize, up);
+	http_headers_unref(spec.headers);
+}
+
+/* The preferred era, unless it is known that the server refuses it and speaks the other. */
+static enum Era first_era(const struct Upstream *up)
+{
+	enum Era other = up->preferred == ERA_MODERN ? ERA_LEGACY : ERA_MODERN;
+	const char *url = up->connector->url;
+	if (era_store_get(up->shared.eras, url, up->preferred) == ERA_FACT_REFUSED &&
+		era_store_get(up->shared.eras, url, other) == ERA_FACT_SPOKEN)
+		return other;
+	return up->preferred;
+}
+
+void upstream_start_open(struct Upstream *up)
+{
+	if (up->state == UPSTREAM_OPENING || up->state == UPSTREAM_READY || up->shut_down)
+		return;
+	loop_timer_stop(&up->retry);
+	upstream_set_state(up, UPSTREAM_OPENING, NULL);
+	GError *error = NULL;
+	if (!phrase_base_headers(up, &error)) {
+		open_failed(up, UPSTREAM_FAILED, error);
+		return;
+	}
+	up->tried = 0;
+	up->listed = false;
+	probe(up, first_era(up));
+}
+
+void upstream_renew(struct Upstream *up, unsigned generation)
+{
+	if (up->generation != generation || up->state != UPSTREAM_READY || up->shut_down)
+		return;
+	log_info(up->connector->name, "the session is gone, a new one is opened");
+	upstream_stop_stream(up);
+	upstream_stop_listing(up);
+	upstream_set_state(up, UPSTREAM_OPENING, NULL);
+	up->tried = 0;
+	probe(up, up->era);
+}
+
+void upstream_stop_open(struct Upstream *up)
+{
+	loop_timer_stop(&up->retry);
+	drop_probe(up);
+}

@@ -1,0 +1,183 @@
+/* Requests in the words of the upstream's era: what stands in the body, what is mirrored in headers (MCP
+ * 2026-07-28, "Request Metadata"; 2025-11-25, "Protocol Version Header", "Session Management"). */
+#include "upstream/internal.h"
+
+#include "base/error.h"
+#include "format/json_writer.h"
+#include "format/mcp_header.h"
+
+#include <stdio.h>
+
+/* The reserved members of _meta for a request that is not a modern IDE's own. */
+static void append_reserved_meta(GString *out, struct Slice client_info)
+{
+	g_string_append(out, "\"" MCP_META_VERSION "\":\"" MCP_MODERN "\",\"" MCP_META_CLIENT_INFO "\":");
+	if (client_info.len > 0)
+		g_string_append_len(out, client_info.data, (gssize)client_info.len);
+	else
+		g_string_append(out, "{\"name\":\"mcp-mux\",\"version\":\"" MCP_MUX_VERSION "\"}");
+	g_string_append(out, ",\"" MCP_META_CAPABILITIES "\":{}");
+}
+
+char *phrase_own_request(const struct Upstream *up, int64_t id, const char *method,
+	const char *params)
+{
+	GString *out = g_string_new(NULL);
+	g_string_printf(out, "{\"jsonrpc\":\"2.0\",\"id\":%" G_GINT64_FORMAT ",\"method\":\"%s\"", id,
+		method);
+	if (up->era == ERA_MODERN) {
+		g_string_append(out, ",\"params\":{\"_meta\":{");
+		append_reserved_meta(out, (struct Slice){0});
+		g_string_append_printf(out, "}%s%s}", *params ? "," : "", params);
+	} else if (*params) {
+		g_string_append_printf(out, ",\"params\":{%s}", params);
+	}
+	g_string_append_c(out, '}');
+	return g_string_free(out, FALSE);
+}
+
+/* Whether a validated object has no member. */
+static bool is_empty(struct Slice object)
+{
+	struct JsonIter iter = json_iter(object);
+	struct JsonMember member;
+	return !json_next(&iter, &member);
+}
+
+/* The edit that gives the request the _meta that this upstream's era wants. TEXT gets what is put in. */
+static void edit_meta(struct Edits *edits, const struct Upstream *up,
+	const struct UpstreamRequest *request, struct Slice token, GString *text)
+{
+	const struct McpParams *params = request->params;
+	struct Slice message = request->message->text;
+	if (request->era == up->era) {
+		if (params->progress_token.type != JSON_NONE)
+			edits_replace(edits, message, params->progress_token.raw, token);
+		return;
+	}
+	bool to_modern = up->era == ERA_MODERN;
+	if (params->meta.type == JSON_NONE) {
+		if (!to_modern)
+			return;
+		g_string_append(text, "\"_meta\":{");
+		append_reserved_meta(text, request->client_info);
+		g_string_append(text, is_empty(params->all.raw) ? "}" : "},");
+		struct Slice after_brace = {params->all.raw.data + 1, 0};
+		edits_replace(edits, message, after_brace, (struct Slice){text->str, text->len});
+		return;
+	}
+	g_string_append_c(text, '{');
+	unsigned kept = mcp_params_copy_meta(params, token, text);
+	if (to_modern) {
+		if (kept > 0)
+			g_string_append_c(text, ',');
+		append_reserved_meta(text, request->client_info);
+	}
+	g_string_append_c(text, '}');
+	edits_replace(edits, message, params->meta.raw, (struct Slice){text->str, text->len});
+}
+
+char *phrase_call(const struct Upstream *up, const struct UpstreamRequest *request, int64_t id,
+	size_t *len)
+{
+	char id_text[24];
+	int n = snprintf(id_text, sizeof id_text, "%" G_GINT64_FORMAT, id);
+	struct Slice token = {id_text, (size_t)n};
+	struct Slice message = request->message->text;
+	struct Edits edits = {0};
+	edits_replace(&edits, message, request->message->id.raw, token);
+	if (request->name.len > 0)
+		edits_replace(&edits, message, request->params->name.raw, request->name);
+	g_autoptr(GString) meta = g_string_sized_new(256);
+	edit_meta(&edits, up, request, token, meta);
+	return edits_apply(&edits, message, len);
+}
+
+static bool add(struct HttpHeaders *headers, const char *name, const char *value, GError **error)
+{
+	if (http_headers_add(headers, name, value, error))
+		return true;
+	g_prefix_error(error, "request header %s: ", name);
+	return false;
+}
+
+bool phrase_base_headers(struct Upstream *up, GError **error)
+{
+	struct HttpHeaders *headers = http_headers_new();
+	bool good = add(headers, "Content-Type", "application/json", error) &&
+		    add(headers, "Accept", "application/json, text/event-stream", error);
+	for (guint i = 0; good && i < up->connector->headers->len; i++) {
+		const struct HeaderConfig *header = up->connector->headers->pdata[i];
+		good = add(headers, header->name, header->value, error);
+	}
+	if (good) {
+		http_headers_unref(up->base_headers);
+		up->base_headers = http_headers_ref(headers);
+	}
+	http_headers_unref(headers);
+	return good;
+}
+
+bool phrase_session_headers(struct Upstream *up, GError **error)
+{
+	struct HttpHeaders *headers = http_headers_copy(up->base_headers);
+	bool good = add(headers, "MCP-Protocol-Version", up->revision, error) &&
+		    (!up->session || add(headers, "Mcp-Session-Id", up->session, error));
+	if (good) {
+		http_headers_unref(up->session_headers);
+		up->session_headers = http_headers_ref(headers);
+		g_hash_table_remove_all(up->call_headers);
+	}
+	http_headers_unref(headers);
+	return good;
+}
+
+static void add_param(const char *name, const char *value, void *user)
+{
+	/* param_headers_extract gives valid names and encoded values. */
+	g_autoptr(GError) error = NULL;
+	if (!http_headers_add(user, name, value, &error))
+		g_warn_if_reached();
+}
+
+static struct HttpHeaders *modern_headers(const struct Upstream *up, const char *method,
+	const char *name)
+{
+	struct HttpHeaders *headers = http_headers_copy(up->session_headers);
+	add_param("Mcp-Method", method, headers);
+	if (name) {
+		g_autoptr(GString) value = g_string_new(NULL);
+		mcp_header_encode(slice_of(name), value);
+		add_param("Mcp-Name", value->str, headers);
+	}
+	return headers;
+}
+
+static const struct Tool *find_tool(const struct Upstream *up, const char *name)
+{
+	for (guint i = 0; up->tools && i < up->tools->tools->len; i++) {
+		const struct Tool *tool = up->tools->tools->pdata[i];
+		if (strcmp(tool->name, name) == 0)
+			return tool;
+	}
+	return NULL;
+}
+
+struct HttpHeaders *phrase_headers(struct Upstream *up, const char *method, const char *tool,
+	struct JsonValue arguments)
+{
+	if (up->era != ERA_MODERN)
+		return http_headers_ref(up->session_headers);
+	if (!tool)
+		return modern_headers(up, method, NULL);
+	struct HttpHeaders *kept = g_hash_table_lookup(up->call_headers, tool);
+	if (kept)
+		return http_headers_ref(kept);
+	struct HttpHeaders *headers = modern_headers(up, method, tool);
+	const struct Tool *found = find_tool(up, tool);
+	if (found && found->headers)
+		param_headers_extract(found->headers, arguments, add_param, headers);
+	else
+		g_hash_table_insert(up->call_headers, g_strdup(tool), http_headers_ref(headers));
+	return headers;
+}
