@@ -1,0 +1,146 @@
+/* The inside of the router, shared by the files of this folder alone. */
+#ifndef MCP_MUX_MUX_INTERNAL_H
+#define MCP_MUX_MUX_INTERNAL_H
+
+#include "format/json_writer.h"
+#include "format/params.h"
+#include "mux/catalog.h"
+#include "mux/router.h"
+
+enum {
+	CHANGED_PAUSE_MS = 20, /* changes that come together are announced together */
+	BATCH_MAX = 1000, /* messages */
+};
+
+struct Batch;
+
+/* A request of the IDE that is not answered yet. */
+struct Request {
+	struct Router *router;
+	char *key; /* of router->requests */
+	char *id; /* raw JSON, as the IDE wrote it */
+	enum Era era; /* of this request */
+	char *token; /* raw progress token, NULL if it gave none */
+	const char *method; /* static text */
+	struct Batch *batch; /* the batch that its answer goes to, NULL mostly */
+	size_t bytes; /* of its message, counted against the watermark */
+	struct Upstream *upstream; /* of a call */
+	struct UpstreamCall *call;
+	char *held; /* the message of a call whose tool is not known yet */
+	GList link; /* in router->lists, router->held or router->listens */
+	GQueue *queue; /* the one of them that it is in */
+};
+
+struct Router {
+	struct RouterOptions options;
+	const struct Config *config;
+	struct Loop *loop;
+	struct OutQueue *out;
+	GPtrArray *upstreams; /* struct Upstream *, of the enabled connectors, in order */
+	struct Catalog *catalog;
+	GHashTable *requests; /* char *key -> struct Request */
+	size_t bytes; /* of all requests */
+	bool high;
+	bool shut_down;
+
+	/* The legacy session with the IDE */
+	const char *revision; /* negotiated, NULL before `initialize` */
+	char *client_info; /* raw object */
+
+	bool opened; /* upstreams were told to open */
+	enum Era opening_era;
+	struct LoopTimer open;
+	int64_t opened_us;
+	GQueue lists; /* tools/list that wait for slow upstreams */
+	struct LoopTimer list_deadline;
+	bool listed; /* a list was given to a legacy IDE */
+	GQueue held; /* calls that wait for their connector's tools */
+	struct LoopTimer settle;
+	GQueue listens;        /* subscriptions/listen that want to hear of tools */
+	GQueue idle_listens;   /* those that want nothing that we have */
+	struct LoopTimer changed;
+};
+
+/* What is read of a request before anything is done for it. */
+struct Incoming {
+	struct RpcMessage message;
+	struct McpParams params;
+	enum Era era;
+	struct Batch *batch;
+};
+
+/* requests.c */
+/* Registers the request; NULL if its id is in flight already. */
+struct Request *request_begin(
+	struct Router *router, const struct Incoming *incoming, const char *method);
+/* Frees it without an answer. */
+void request_end(struct Request *request);
+/* The request with that id (a JSON string or number), NULL if there is none. */
+struct Request *request_find(struct Router *router, struct JsonValue id);
+/* Puts it into a queue of the router (NULL: takes it out of its queue). */
+void request_queue(struct Request *request, GQueue *queue);
+
+/* answer.c: each of these but the notifications ends the request */
+/* RESULT is a complete result object. */
+void answer_result(struct Request *request, struct Slice result);
+/* A result inside of BYTES, which are taken over. PREFIX goes in after its opening brace: the members that
+ * the IDE's era wants before others, with their comma, or "". */
+void answer_result_taken(
+	struct Request *request, char *bytes, struct Slice result, const char *prefix);
+void answer_error(struct Request *request, int code, const char *message);
+/* ERROR is a complete error object. */
+void answer_error_raw(struct Request *request, struct Slice error);
+/* A tool result with isError and TEXT. */
+void answer_tool_error(struct Request *request, const char *text);
+/* An error for a message that did not become a request: ID raw or empty. */
+void answer_fault(struct Router *router, struct Batch *batch, struct Slice id, int code,
+	const char *message, const char *data);
+/* Sends a message that is no answer: raw JSON. */
+void answer_notify(struct Router *router, struct Slice message);
+/* What a person is told when CONNECTOR could not answer, for g_free. */
+char *answer_words(const struct ConnectorConfig *connector, const GError *error);
+/* Members that every result of ours in a modern IDE's era begins with; "" in the legacy era. */
+const char *answer_result_prefix(enum Era era);
+
+/* batch.c (2025-03-26) */
+void batch_line(struct Router *router, struct Slice text);
+/* One answer of a batch; the last one sends them all. */
+void batch_add(struct Batch *batch, struct Slice answer);
+/* A message of the batch will have no answer after all. */
+void batch_drop(struct Batch *batch);
+/* A message of the batch is awaited. */
+void batch_expect(struct Batch *batch);
+
+/* ide.c: how the IDE opens and what it is told of us */
+void ide_initialize(struct Router *router, const struct Incoming *incoming);
+void ide_discover(struct Router *router, const struct Incoming *incoming);
+/* Checks the reserved members of a modern request; false after an error was answered. */
+bool ide_check_modern(struct Router *router, const struct Incoming *incoming);
+/* Opens the upstreams, after what is being answered now has been written. */
+void ide_open_upstreams(struct Router *router, enum Era era);
+
+/* lists.c */
+void lists_request(struct Router *router, const struct Incoming *incoming);
+void lists_listen(struct Router *router, const struct Incoming *incoming);
+void lists_end_listen(struct Request *request);
+/* An upstream changed: lists that waited may be complete, calls that were held may go. */
+void lists_state(struct Upstream *upstream, void *user);
+void lists_tools(struct Upstream *upstream, void *user);
+void lists_stop(struct Router *router);
+
+/* calls.c */
+void calls_request(struct Router *router, const struct Incoming *incoming);
+/* Tries again what was held. */
+void calls_release_held(struct Router *router);
+
+/* builtin.c: mcp-mux's own tools */
+/* Appends their definitions, each with a comma before it if there is something before. */
+void builtin_append(const struct Router *router, GString *out, bool first);
+/* Answers a call to one of them; false if NAME is none. */
+bool builtin_call(struct Request *request, const char *name);
+
+/* router.c */
+/* One message (not a batch) of the IDE. */
+void router_message(struct Router *router, struct Slice text, struct Batch *batch);
+
+#endif

@@ -1,0 +1,36 @@
+/* The middle of the program: takes the IDE's messages, knows which upstream each belongs to, and gives
+ * the answers back under the IDE's ids. Speaks both eras of MCP to the IDE on the same process (MCP
+ * 2026-07-28, "Backward Compatibility with Initialization-Based Versions"). */
+#ifndef MCP_MUX_MUX_ROUTER_H
+#define MCP_MUX_MUX_ROUTER_H
+
+#include "format/config.h"
+#include "net/stdio.h"
+#include "upstream/upstream.h"
+
+struct Router;
+
+struct RouterOptions {
+	const struct Config *config; /* all of these outlive the router */
+	struct UpstreamShared upstream;
+	struct OutQueue *out;
+	/* More (true) or less (false) than twice max_message of requests wait for answers: reading of stdin
+	 * should stop, or may go on. Called from router_line and from the loop. */
+	void (*pressure)(bool high, void *user);
+	void *user;
+};
+
+struct Router *router_new(const struct RouterOptions *options);
+void router_free(struct Router *router);
+
+/* One line of the IDE, which may be changed in place. */
+void router_line(struct Router *router, char *bytes, size_t len);
+/* A line over max_message came and was skipped; HEAD is how it began. */
+void router_overlong(struct Router *router, struct Slice head);
+
+/* The IDE is gone or wants us gone: subscriptions are ended, calls in flight cancelled upstream, sessions
+ * deleted. router_is_quiet says when that has been sent. */
+void router_shutdown(struct Router *router);
+bool router_is_quiet(const struct Router *router);
+
+#endif

@@ -1,0 +1,248 @@
+/* tools/call: to which upstream, under which name, and what becomes of the answer.
+ *
+ * Routing goes by the catalog's table. Only where a name is not in it, its beginning tells whether it may
+ * belong to a connector that is still opening (the call is held) or cannot answer (the reason is told in
+ * words that the model can pass on). */
+#include "mux/internal.h"
+
+#include "base/error.h"
+#include "base/text.h"
+
+static void dispatch(struct Request *request, const struct RpcMessage *message,
+	const struct McpParams *params);
+
+/* ---- answers ---- */
+
+static void on_failed(struct UpstreamCall *call, const GError *error, void *user)
+{
+	struct Request *request = user;
+	(void)call;
+	g_autofree char *words = answer_words(upstream_connector(request->upstream), error);
+	answer_tool_error(request, words);
+}
+
+static void on_progress(struct UpstreamCall *call, struct Slice text, struct Slice token, void *user)
+{
+	struct Request *request = user;
+	(void)call;
+	if (!request->token)
+		return;
+	struct Edits edits = {0};
+	edits_replace(&edits, text, token, slice_of(request->token));
+	size_t len;
+	char *notice = edits_apply(&edits, text, &len);
+	json_make_one_line(notice, len);
+	out_queue_take(request->router->out, notice, 0, len);
+	out_queue_end_message(request->router->out);
+}
+
+static void answer_too_large(struct Request *request, size_t bytes)
+{
+	const struct ConnectorConfig *connector = upstream_connector(request->upstream);
+	g_autofree char *title = text_printable(slice_of(connector_title(connector)), 100);
+	g_autofree char *text = g_strdup_printf(
+		"The result of %s is %.1f MiB, more than max_result (%.1f MiB). Ask for less at once, or "
+		"raise max_result in the configuration if the IDE can read longer messages.",
+		title, (double)bytes / (1 << 20),
+		(double)request->router->config->mux.max_result / (1 << 20));
+	answer_tool_error(request, text);
+}
+
+/* A modern result for a legacy IDE: only a complete one can be given. */
+static bool is_complete(struct Request *request, struct Slice result)
+{
+	struct JsonValue type = json_get(result, "resultType");
+	if (type.type == JSON_NONE || (type.type == JSON_STRING &&
+					      json_string_is(type.raw, SLICE("complete"))))
+		return true;
+	const struct ConnectorConfig *connector = upstream_connector(request->upstream);
+	g_autofree char *title = text_printable(slice_of(connector_title(connector)), 100);
+	bool input = type.type == JSON_STRING && json_string_is(type.raw, SLICE("input_required"));
+	g_autofree char *text = g_strdup_printf(
+		input ? "%s asks for more input, which cannot be asked of this IDE. Nothing was done."
+		      : "%s answered with a kind of result that is not known.",
+		title);
+	answer_tool_error(request, text);
+	return false;
+}
+
+/* Legacy clients reject a structuredContent that is no object (decisions.md, "Translation"): it is left
+ * out, and put into `content` as text if there is nothing else. True if the request was answered so. */
+static bool answer_without_structured(struct Request *request, struct Slice result)
+{
+	struct JsonValue structured = json_get(result, "structuredContent");
+	if (structured.type == JSON_NONE || structured.type == JSON_OBJECT)
+		return false;
+	g_autoptr(GString) out = g_string_sized_new(result.len);
+	struct JsonWriter w;
+	json_writer_init(&w, out);
+	json_begin_object(&w);
+	bool has_content = false;
+	struct JsonMember member;
+	JSON_FOR_EACH_MEMBER (member, result) {
+		if (json_string_is(member.key, SLICE("structuredContent")))
+			continue;
+		struct JsonIter items = json_iter(member.value.raw);
+		struct JsonMember item;
+		if (json_string_is(member.key, SLICE("content"))) {
+			if (!json_next(&items, &item))
+				continue;
+			has_content = true;
+		}
+		json_key_raw(&w, member.key);
+		json_raw(&w, member.value.raw);
+	}
+	if (!has_content) {
+		json_key(&w, "content");
+		json_begin_array(&w);
+		json_begin_object(&w);
+		json_member_string(&w, "type", "text");
+		json_key(&w, "text");
+		json_string(&w, structured.raw);
+		json_end_object(&w);
+		json_end_array(&w);
+	}
+	json_end_object(&w);
+	answer_result(request, (struct Slice){out->str, out->len});
+	return true;
+}
+
+/* What has to stand before a legacy server's members for a modern IDE. */
+static const char *prefix_for(const struct Request *request, enum Era upstream, struct Slice result)
+{
+	if (request->era != ERA_MODERN || upstream == ERA_MODERN ||
+		json_get(result, "resultType").type != JSON_NONE)
+		return "";
+	struct JsonIter iter = json_iter(result);
+	struct JsonMember first;
+	return json_next(&iter, &first) ? "\"resultType\":\"complete\"," : "\"resultType\":\"complete\"";
+}
+
+static void on_answer(struct UpstreamCall *call, struct UpstreamAnswer *answer, void *user)
+{
+	struct Request *request = user;
+	(void)call;
+	bool is_result = answer->message.kind == RPC_RESULT;
+	struct Slice payload = is_result ? answer->message.result.raw : answer->message.error.raw;
+	if (payload.len > request->router->config->mux.max_result) {
+		answer_too_large(request, payload.len);
+		return;
+	}
+	if (!is_result) {
+		answer_error_raw(request, payload);
+		return;
+	}
+	bool modern_to_legacy = request->era == ERA_LEGACY && answer->era == ERA_MODERN;
+	if (modern_to_legacy &&
+		(!is_complete(request, payload) || answer_without_structured(request, payload)))
+		return;
+	const char *prefix = prefix_for(request, answer->era, payload);
+	answer_result_taken(request, g_steal_pointer(&answer->bytes), payload, prefix);
+}
+
+/* ---- routing ---- */
+
+static void send(struct Request *request, const struct RpcMessage *message,
+	const struct McpParams *params, const struct CatalogTool *tool)
+{
+	static const struct UpstreamCallHandlers handlers = {on_answer, on_failed, on_progress};
+	struct Router *router = request->router;
+	for (guint i = 0; i < router->upstreams->len; i++) {
+		struct Upstream *up = router->upstreams->pdata[i];
+		if (upstream_connector(up) == tool->connector)
+			request->upstream = up;
+	}
+	struct UpstreamRequest to = {
+		.message = message,
+		.params = params,
+		.era = request->era,
+		.client_info = slice_of(router->client_info),
+		.name = slice_of(tool->raw_upstream),
+		.tool = tool->tool->name,
+	};
+	request->call = upstream_call(request->upstream, &to, &handlers, request);
+}
+
+/* Whether NAME could be a tool of the upstream's connector. */
+static bool could_be_of(const struct Router *router, const struct Upstream *up, const char *name)
+{
+	const struct ConnectorConfig *connector = upstream_connector(up);
+	size_t n = strlen(connector->prefix);
+	return connector->native || (g_str_has_prefix(name, connector->prefix) &&
+					    g_str_has_prefix(name + n, router->config->mux.separator));
+}
+
+static void answer_unknown(struct Request *request, const struct RpcMessage *message,
+	const char *name)
+{
+	struct Router *router = request->router;
+	const struct Upstream *absent = NULL;
+	for (guint i = 0; i < router->upstreams->len; i++) {
+		const struct Upstream *up = router->upstreams->pdata[i];
+		if (!could_be_of(router, up, name) || upstream_tools(up))
+			continue;
+		if (!upstream_is_settled(up)) {
+			request->held = slice_dup(message->text);
+			request_queue(request, &router->held);
+			return;
+		}
+		if (!absent && !upstream_connector(up)->native)
+			absent = up;
+	}
+	if (absent) {
+		g_autofree char *words =
+			answer_words(upstream_connector(absent), upstream_error(absent));
+		answer_tool_error(request, words);
+		return;
+	}
+	g_autofree char *shown = text_printable(slice_of(name), 200);
+	g_autofree char *text = g_strdup_printf("Unknown tool: %s", shown);
+	answer_error(request, RPC_INVALID_PARAMS, text);
+}
+
+static void dispatch(struct Request *request, const struct RpcMessage *message,
+	const struct McpParams *params)
+{
+	g_autofree char *name = json_string_dup(params->name);
+	if (!name) {
+		answer_error(request, RPC_INVALID_PARAMS, "params.name must be a string");
+		return;
+	}
+	if (params->arguments.type != JSON_NONE && params->arguments.type != JSON_OBJECT) {
+		answer_error(request, RPC_INVALID_PARAMS, "params.arguments must be an object");
+		return;
+	}
+	const struct CatalogTool *tool = catalog_find(request->router->catalog, name);
+	if (tool)
+		send(request, message, params, tool);
+	else if (!builtin_call(request, name))
+		answer_unknown(request, message, name);
+}
+
+void calls_request(struct Router *router, const struct Incoming *incoming)
+{
+	struct Request *request = request_begin(router, incoming, "tools/call");
+	if (!request)
+		answer_fault(router, incoming->batch, incoming->message.id.raw, RPC_INVALID_REQUEST,
+			"the id is in use", NULL);
+	else
+		dispatch(request, &incoming->message, &incoming->params);
+}
+
+void calls_release_held(struct Router *router)
+{
+	/* Those that must be held on are put at the end of the queue again. */
+	for (guint n = router->held.length; n > 0 && router->held.head; n--) {
+		struct Request *request = router->held.head->data;
+		request_queue(request, NULL);
+		g_autofree char *text = g_steal_pointer(&request->held);
+		struct RpcMessage message;
+		struct McpParams params;
+		const char *why;
+		if (rpc_parse(slice_of(text), &message, NULL) &&
+			mcp_params_read(message.params, &params, &why))
+			dispatch(request, &message, &params);
+		else
+			g_warn_if_reached(); /* both were read before */
+	}
+}

@@ -1,0 +1,206 @@
+/* How an IDE opens, in either era, and what it is told of us. Both answers come from the configuration
+ * alone: nothing upstream may delay them. */
+#include "mux/internal.h"
+
+#include "base/file.h"
+#include "base/text.h"
+
+#include <string.h>
+
+enum { DESCRIPTION_BYTES = 2048 };
+
+/* ---- what we are ---- */
+
+static void append_text(GString *out, const char *text)
+{
+	text_append_printable(out, slice_of(text), DESCRIPTION_BYTES);
+}
+
+static void describe_connector(GString *out, const struct ConnectorConfig *connector,
+	const char *separator)
+{
+	g_string_append(out, "- ");
+	append_text(out, connector_title(connector));
+	if (connector->native)
+		g_string_append(out, " (its tools keep their own names)");
+	else
+		g_string_append_printf(out, " (connector %s, tools named %s%s…)", connector->name,
+			connector->prefix, separator);
+	if (connector->description) {
+		g_string_append(out, ": ");
+		append_text(out, connector->description);
+	}
+	if (connector->auth != AUTH_NONE)
+		g_string_append_printf(out,
+			" Its tools appear once the user has run `mcp-mux connect %s`.",
+			connector->name);
+	g_string_append_c(out, '\n');
+}
+
+static char *instructions(const struct Router *router)
+{
+	GString *out = g_string_new(NULL);
+	if (router->upstreams->len == 0) {
+		g_autofree char *path = file_config_path();
+		g_string_append_printf(out,
+			"mcp-mux has no upstream yet. To add one, write a section like\n"
+			"[connector:wiki]\nurl = https://wiki.example.com/mcp\nauth = none\n"
+			"into %s and start mcp-mux again.",
+			path);
+		return g_string_free(out, FALSE);
+	}
+	g_string_append(out, "mcp-mux joins these MCP servers:\n");
+	for (guint i = 0; i < router->upstreams->len; i++)
+		describe_connector(out, upstream_connector(router->upstreams->pdata[i]),
+			router->config->mux.separator);
+	return g_string_free(out, FALSE);
+}
+
+static void write_server(struct JsonWriter *w, const struct Router *router)
+{
+	json_key(w, "capabilities");
+	json_raw(w, SLICE("{\"tools\":{\"listChanged\":true}}"));
+	g_autofree char *text = instructions(router);
+	json_member_string(w, "instructions", text);
+}
+
+static const char server_info[] = "{\"name\":\"mcp-mux\",\"version\":\"" MCP_MUX_VERSION "\"}";
+
+/* ---- upstreams ---- */
+
+static void on_open(void *user)
+{
+	struct Router *router = user;
+	router->opened_us = g_get_monotonic_time();
+	for (guint i = 0; i < router->upstreams->len; i++) {
+		struct Upstream *up = router->upstreams->pdata[i];
+		if (router->revision)
+			upstream_offer_revision(up, router->revision);
+		upstream_open(up, router->opening_era);
+	}
+}
+
+void ide_open_upstreams(struct Router *router, enum Era era)
+{
+	if (router->opened)
+		return;
+	router->opened = true;
+	router->opening_era = era;
+	router->opened_us = g_get_monotonic_time();
+	loop_timer_start(router->loop, &router->open, 0, on_open, router);
+}
+
+/* ---- legacy (2025-11-25, "Lifecycle") ---- */
+
+static const char *choose_revision(struct JsonValue asked)
+{
+	g_autofree char *revision = json_string_dup(asked);
+	for (const char *const *known = mcp_legacy_revisions; revision && *known; known++) {
+		if (strcmp(*known, revision) == 0)
+			return *known;
+	}
+	return MCP_NEWEST_LEGACY;
+}
+
+void ide_initialize(struct Router *router, const struct Incoming *incoming)
+{
+	struct Slice id = incoming->message.id.raw;
+	struct JsonValue asked = json_get(incoming->message.params.raw, "protocolVersion");
+	if (incoming->batch || router->revision || asked.type != JSON_STRING) {
+		const char *why = incoming->batch	? "initialize must not be part of a batch"
+				  : router->revision ? "initialize was answered already"
+						     : "initialize needs a string protocolVersion";
+		int code = asked.type != JSON_STRING ? RPC_INVALID_PARAMS : RPC_INVALID_REQUEST;
+		answer_fault(router, incoming->batch, id, code, why, NULL);
+		return;
+	}
+	struct Request *request = request_begin(router, incoming, "initialize");
+	if (!request) {
+		answer_fault(router, NULL, id, RPC_INVALID_REQUEST, "the id is in use", NULL);
+		return;
+	}
+	router->revision = choose_revision(asked);
+	struct JsonValue info = json_get(incoming->message.params.raw, "clientInfo");
+	if (info.type == JSON_OBJECT)
+		router->client_info = slice_dup(info.raw);
+	g_autoptr(GString) out = g_string_new(NULL);
+	struct JsonWriter w;
+	json_writer_init(&w, out);
+	json_begin_object(&w);
+	json_member_string(&w, "protocolVersion", router->revision);
+	write_server(&w, router);
+	json_member_raw(&w, "serverInfo", slice_of(server_info));
+	json_end_object(&w);
+	answer_result(request, (struct Slice){out->str, out->len});
+	ide_open_upstreams(router, ERA_LEGACY);
+}
+
+/* ---- modern ---- */
+
+static void write_versions(struct JsonWriter *w, bool legacy_too)
+{
+	json_begin_array(w);
+	json_cstring(w, MCP_MODERN);
+	for (const char *const *known = mcp_legacy_revisions; legacy_too && *known; known++)
+		json_cstring(w, *known);
+	json_end_array(w);
+}
+
+static void answer_unsupported(struct Router *router, const struct Incoming *incoming)
+{
+	g_autoptr(GString) data = g_string_new(NULL);
+	struct JsonWriter w;
+	json_writer_init(&w, data);
+	json_begin_object(&w);
+	json_key(&w, "supported");
+	write_versions(&w, true);
+	json_member_raw(&w, "requested", incoming->params.version.raw);
+	json_end_object(&w);
+	answer_fault(router, incoming->batch, incoming->message.id.raw, RPC_UNSUPPORTED_VERSION,
+		"Unsupported protocol version", data->str);
+}
+
+bool ide_check_modern(struct Router *router, const struct Incoming *incoming)
+{
+	const struct McpParams *params = &incoming->params;
+	const char *why = NULL;
+	if (params->version.type != JSON_STRING)
+		why = "_meta lacks " MCP_META_VERSION;
+	else if (!json_string_is(params->version.raw, SLICE(MCP_MODERN))) {
+		answer_unsupported(router, incoming);
+		return false;
+	} else if (params->capabilities.type != JSON_OBJECT)
+		why = "_meta lacks " MCP_META_CAPABILITIES;
+	else if (params->client_info.type != JSON_NONE && params->client_info.type != JSON_OBJECT)
+		why = MCP_META_CLIENT_INFO " is no object";
+	if (why)
+		answer_fault(router, incoming->batch, incoming->message.id.raw, RPC_INVALID_PARAMS,
+			why, NULL);
+	return !why;
+}
+
+void ide_discover(struct Router *router, const struct Incoming *incoming)
+{
+	struct Request *request = request_begin(router, incoming, "server/discover");
+	if (!request) {
+		answer_fault(router, incoming->batch, incoming->message.id.raw, RPC_INVALID_REQUEST,
+			"the id is in use", NULL);
+		return;
+	}
+	g_autoptr(GString) out = g_string_new(NULL);
+	struct JsonWriter w;
+	json_writer_init(&w, out);
+	json_begin_object(&w);
+	json_member_string(&w, "resultType", "complete");
+	json_key(&w, "supportedVersions");
+	write_versions(&w, false);
+	write_server(&w, router);
+	json_member_int(&w, "ttlMs", 0);
+	json_member_string(&w, "cacheScope", "private");
+	json_key(&w, "_meta");
+	json_begin_object(&w);
+	json_member_raw(&w, MCP_META_SERVER_INFO, slice_of(server_info));
+	json_end_object(&w);
+	json_end_object(&w);
+	answer_result(request, (struct Slice){out->str, out->len});
+}

@@ -1,0 +1,84 @@
+/* The IDE's requests in flight, by id. Ids are compared by value: 1 and 1.0 are the same id, "a" and
+ * "\u0061" too; they go back in the bytes in which they came. */
+#include "mux/internal.h"
+
+/* The key of an id: a letter for its kind and its value. */
+static char *key_of(struct JsonValue id)
+{
+	int64_t number;
+	if (json_int64(id, &number))
+		return g_strdup_printf("n%" G_GINT64_FORMAT, number);
+	g_autofree char *text = json_string_dup(id);
+	if (text)
+		return g_strconcat("s", text, NULL);
+	g_autofree char *raw = slice_dup(id.raw);
+	return g_strconcat("r", raw, NULL);
+}
+
+/* Tells when the watermark is passed either way. */
+static void count(struct Router *router, size_t more, size_t less)
+{
+	size_t limit = 2 * router->config->mux.max_message;
+	router->bytes += more;
+	router->bytes -= less;
+	bool high = router->bytes > (router->high ? limit / 2 : limit);
+	if (high == router->high || router->shut_down)
+		return;
+	router->high = high;
+	router->options.pressure(high, router->options.user);
+}
+
+struct Request *request_begin(
+	struct Router *router, const struct Incoming *incoming, const char *method)
+{
+	g_autofree char *key = key_of(incoming->message.id);
+	if (g_hash_table_contains(router->requests, key))
+		return NULL;
+	struct Request *request = g_new0(struct Request, 1);
+	request->router = router;
+	request->key = g_steal_pointer(&key);
+	request->id = slice_dup(incoming->message.id.raw);
+	request->era = incoming->era;
+	request->method = method;
+	request->batch = incoming->batch;
+	request->bytes = incoming->message.text.len;
+	if (incoming->params.progress_token.type != JSON_NONE)
+		request->token = slice_dup(incoming->params.progress_token.raw);
+	if (request->batch)
+		batch_expect(request->batch);
+	g_hash_table_insert(router->requests, request->key, request);
+	count(router, request->bytes, 0);
+	return request;
+}
+
+void request_queue(struct Request *request, GQueue *queue)
+{
+	if (request->queue)
+		g_queue_unlink(request->queue, &request->link);
+	request->queue = queue;
+	request->link.data = request;
+	if (queue)
+		g_queue_push_tail_link(queue, &request->link);
+}
+
+void request_end(struct Request *request)
+{
+	struct Router *router = request->router;
+	request_queue(request, NULL);
+	g_hash_table_remove(router->requests, request->key);
+	if (request->batch)
+		batch_drop(request->batch);
+	size_t bytes = request->bytes;
+	g_free(request->key);
+	g_free(request->id);
+	g_free(request->token);
+	g_free(request->held);
+	g_free(request);
+	count(router, 0, bytes);
+}
+
+struct Request *request_find(struct Router *router, struct JsonValue id)
+{
+	g_autofree char *key = key_of(id);
+	return g_hash_table_lookup(router->requests, key);
+}

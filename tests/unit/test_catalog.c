@@ -1,0 +1,378 @@
+#include "mux/catalog.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define REST "\"inputSchema\":{\"type\":\"object\"}"
+#define TOOL(name) "{\"name\":\"" name "\"," REST "}"
+
+/* A configuration with `native` and the connectors `beta` and `alpha`, in this order. */
+struct Fixture {
+	struct Config config;
+	struct ConnectorConfig native, beta, alpha;
+	struct Catalog *catalog;
+};
+
+static void init_connector(struct ConnectorConfig *connector, const char *name)
+{
+	*connector = (struct ConnectorConfig){
+		.name = (char *)name,
+		.prefix = (char *)name,
+		.default_all = true,
+		.enabled = true,
+		.toggles = g_ptr_array_new_with_free_func(g_free),
+	};
+}
+
+static int set_up(void **state)
+{
+	struct Fixture *f = g_new0(struct Fixture, 1);
+	f->config.mux.separator = (char *)"__";
+	f->config.mux.max_tool_name = 24;
+	f->config.connectors = g_ptr_array_new();
+	init_connector(&f->native, "native");
+	f->native.native = true;
+	f->native.prefix = (char *)"";
+	init_connector(&f->beta, "beta");
+	init_connector(&f->alpha, "alpha");
+	g_ptr_array_add(f->config.connectors, &f->native);
+	g_ptr_array_add(f->config.connectors, &f->beta);
+	g_ptr_array_add(f->config.connectors, &f->alpha);
+	f->catalog = catalog_new(&f->config);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct Fixture *f = *state;
+	catalog_free(f->catalog);
+	g_ptr_array_unref(f->config.connectors);
+	g_ptr_array_unref(f->native.toggles);
+	g_ptr_array_unref(f->beta.toggles);
+	g_ptr_array_unref(f->alpha.toggles);
+	g_free(f);
+	return 0;
+}
+
+static void toggle_off(struct ConnectorConfig *connector, const char *pattern)
+{
+	struct Toggle *toggle = g_new0(struct Toggle, 1);
+	toggle->pattern = (char *)pattern;
+	g_ptr_array_add(connector->toggles, toggle);
+}
+
+static struct ToolList *list_of(const char *tools)
+{
+	g_autofree char *result = g_strdup_printf("{\"tools\":[%s]}", tools);
+	assert_true(json_validate(slice_of(result), NULL));
+	gsize len = strlen(result);
+	g_autoptr(GBytes) page = g_bytes_new(result, len);
+	struct ToolList *list = tool_list_new();
+	struct Slice cursor;
+	unsigned skipped = 0;
+	assert_true(tool_list_add_page(list, page,
+		(struct Slice){g_bytes_get_data(page, NULL), len}, true, &cursor, &skipped, NULL));
+	assert_int_equal(skipped, 0);
+	return list;
+}
+
+static bool set(struct Fixture *f, const struct ConnectorConfig *connector, const char *tools)
+{
+	g_autoptr(ToolList) list = list_of(tools);
+	return catalog_set(f->catalog, connector, list);
+}
+
+static void expect_render(struct Fixture *f, bool legacy, const char *expected)
+{
+	struct Slice text = catalog_render(f->catalog, legacy);
+	g_autofree char *got = slice_dup(text);
+	assert_string_equal(got, expected);
+}
+
+/* All tools as `connector:upstream=exposed` (`-` where hidden), each followed by a space. */
+static char *summary(struct Fixture *f)
+{
+	GString *out = g_string_new(NULL);
+	const GPtrArray *tools = catalog_tools(f->catalog);
+	for (unsigned i = 0; i < tools->len; i++) {
+		const struct CatalogTool *tool = tools->pdata[i];
+		g_string_append_printf(out, "%s:%s=%s ", tool->connector->name, tool->tool->name,
+			tool->exposed ? tool->exposed : "-");
+	}
+	return g_string_free(out, FALSE);
+}
+
+static void expect_summary(struct Fixture *f, const char *expected)
+{
+	g_autofree char *got = summary(f);
+	assert_string_equal(got, expected);
+}
+
+static void test_an_empty_catalog_renders_nothing(void **state)
+{
+	struct Fixture *f = *state;
+	expect_render(f, false, "");
+	expect_render(f, true, "");
+	assert_null(catalog_find(f->catalog, "x"));
+	assert_int_equal(catalog_tools(f->catalog)->len, 0);
+}
+
+static void test_lists_are_in_the_order_of_the_configuration_then_bytewise(void **state)
+{
+	struct Fixture *f = *state;
+	set(f, &f->alpha, TOOL("b") "," TOOL("Z") "," TOOL("a_"));
+	set(f, &f->native, TOOL("two") "," TOOL("one"));
+	set(f, &f->beta, TOOL("\xc3\xa9") "," TOOL("z"));
+	const GPtrArray *tools = catalog_tools(f->catalog);
+	assert_int_equal(tools->len, 7);
+	const char *expected[] = {"one", "two", "z", "\xc3\xa9", "Z", "a_", "b"};
+	for (unsigned i = 0; i < tools->len; i++) {
+		const struct CatalogTool *tool = tools->pdata[i];
+		assert_string_equal(tool->tool->name, expected[i]);
+	}
+}
+
+static void test_native_comes_first_wherever_it_is_configured(void **state)
+{
+	struct Fixture *f = *state;
+	catalog_free(f->catalog);
+	f->config.connectors->pdata[0] = &f->alpha;
+	f->config.connectors->pdata[1] = &f->beta;
+	f->config.connectors->pdata[2] = &f->native;
+	f->catalog = catalog_new(&f->config);
+	set(f, &f->alpha, TOOL("a"));
+	set(f, &f->beta, TOOL("b"));
+	set(f, &f->native, TOOL("n"));
+	expect_summary(f, "native:n=n alpha:a=alpha__a beta:b=beta__b ");
+}
+
+static void test_the_order_in_which_lists_arrive_does_not_matter(void **state)
+{
+	struct Fixture *f = *state;
+	const char *lists[] = {TOOL("alpha__x") "," TOOL("a.b"),
+		TOOL("a_long_name_to_be_cut_1") "," TOOL("a_long_name_to_be_cut_2"),
+		TOOL("x") "," TOOL("y")};
+	const struct ConnectorConfig *connectors[] = {&f->native, &f->beta, &f->alpha};
+	static const unsigned orders[][3] = {
+		{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+	g_autofree char *first = NULL;
+	for (size_t i = 0; i < G_N_ELEMENTS(orders); i++) {
+		catalog_free(f->catalog);
+		f->catalog = catalog_new(&f->config);
+		for (unsigned j = 0; j < 3; j++)
+			assert_true(set(f, connectors[orders[i][j]], lists[orders[i][j]]));
+		g_autofree char *now = summary(f);
+		if (!first)
+			first = g_strdup(now);
+		assert_string_equal(now, first);
+	}
+	assert_non_null(strstr(first, "native:alpha__x=alpha__x "));
+	assert_non_null(strstr(first, "alpha:x=alpha__x_"));
+	assert_non_null(strstr(first, "alpha:y=alpha__y "));
+}
+
+static void test_hidden_tools_take_no_names(void **state)
+{
+	struct Fixture *f = *state;
+	toggle_off(&f->native, "alpha__*");
+	set(f, &f->native, TOOL("alpha__x"));
+	set(f, &f->alpha, TOOL("x"));
+	expect_summary(f, "native:alpha__x=- alpha:x=alpha__x ");
+	const struct CatalogTool *tool = catalog_find(f->catalog, "alpha__x");
+	assert_non_null(tool);
+	assert_ptr_equal(tool->connector, &f->alpha);
+	assert_false(tool->aliased);
+	const struct CatalogTool *hidden = catalog_tools(f->catalog)->pdata[0];
+	assert_null(hidden->raw_exposed);
+	assert_string_equal(hidden->raw_upstream, "\"alpha__x\"");
+	assert_int_equal(hidden->decision.verdict, VERDICT_TOGGLED_OFF);
+}
+
+static void test_tools_are_found_by_exposed_names_alone(void **state)
+{
+	struct Fixture *f = *state;
+	set(f, &f->native, TOOL("n"));
+	set(f, &f->alpha, TOOL("caf\\u00e9") "," TOOL("x"));
+	assert_null(catalog_find(f->catalog, "x"));
+	assert_null(catalog_find(f->catalog, "alpha__"));
+	assert_null(catalog_find(f->catalog, "native__n"));
+	assert_string_equal(catalog_find(f->catalog, "n")->raw_upstream, "\"n\"");
+	const struct CatalogTool *cafe = catalog_tools(f->catalog)->pdata[1];
+	assert_true(cafe->aliased);
+	assert_string_equal(cafe->raw_upstream, "\"caf\\u00e9\"");
+	assert_ptr_equal(catalog_find(f->catalog, cafe->exposed), cafe);
+	g_autofree char *quoted = g_strdup_printf("\"%s\"", cafe->exposed);
+	assert_string_equal(cafe->raw_exposed, quoted);
+}
+
+static void test_definitions_keep_their_bytes_but_for_the_name(void **state)
+{
+	struct Fixture *f = *state;
+	set(f, &f->alpha,
+		"{ \"x\\u002d\" : 1.10e+2 ,\n\"n\\u0061me\":\"t\", \"inputSchema\":{\r\n\"type\" :"
+		"\t\"object\"},\"_meta\":{\"name\":\"t\",\"n\":12345678901234567890},"
+		"\"description\":\"\\/ é \\u00e9\"}," TOOL("u"));
+	const char *expected =
+		"{\"x\\u002d\":1.10e+2,\"n\\u0061me\":\"alpha__t\",\"inputSchema\":{  \"type\" :"
+		"\t\"object\"},\"_meta\":{\"name\":\"t\",\"n\":12345678901234567890},"
+		"\"description\":\"\\/ é \\u00e9\"}," TOOL("alpha__u");
+	expect_render(f, false, expected);
+	expect_render(f, true, expected);
+}
+
+static void test_legacy_lists_lack_output_schemas_whose_root_is_no_object(void **state)
+{
+	struct Fixture *f = *state;
+	set(f, &f->native,
+		"{\"name\":\"a\",\"outputSchema\":{\"type\":\"array\"}," REST "},"
+		"{\"outputSchema\":{\"type\":\"object\"},\"name\":\"b\"," REST "},"
+		"{\"name\":\"c\"," REST ",\"output\\u0053chema\":{}}");
+	expect_render(f, false,
+		"{\"name\":\"a\",\"outputSchema\":{\"type\":\"array\"}," REST "},"
+		"{\"outputSchema\":{\"type\":\"object\"},\"name\":\"b\"," REST "},"
+		"{\"name\":\"c\"," REST ",\"output\\u0053chema\":{}}");
+	expect_render(f, true,
+		"{\"name\":\"a\"," REST "},"
+		"{\"outputSchema\":{\"type\":\"object\"},\"name\":\"b\"," REST "},"
+		"{\"name\":\"c\"," REST "}");
+}
+
+static void test_a_rendering_is_kept_until_the_next_change(void **state)
+{
+	struct Fixture *f = *state;
+	set(f, &f->native, TOOL("a"));
+	struct Slice first = catalog_render(f->catalog, true);
+	assert_ptr_equal(catalog_render(f->catalog, true).data, first.data);
+	set(f, &f->native, TOOL("b"));
+	expect_render(f, true, TOOL("b"));
+}
+
+static void test_set_tells_whether_what_is_exposed_changed(void **state)
+{
+	struct Fixture *f = *state;
+	toggle_off(&f->native, "hidden");
+	assert_false(set(f, &f->native, ""));
+	assert_true(set(f, &f->native, TOOL("a") "," TOOL("b")));
+	assert_false(set(f, &f->native, TOOL("a") "," TOOL("b")));
+	assert_false(set(f, &f->native, TOOL("b") "," TOOL("a")));
+	assert_false(set(f, &f->native, TOOL("b") "," TOOL("a") "," TOOL("hidden")));
+	assert_true(set(f, &f->native, TOOL("a") ",{\"name\":\"b\",\"title\":\"new\"," REST "}"));
+	assert_true(set(f, &f->native, TOOL("a")));
+	assert_true(set(f, &f->native, ""));
+	assert_false(catalog_set(f->catalog, &f->native, NULL));
+}
+
+static void test_withdrawn_tools_are_gone(void **state)
+{
+	struct Fixture *f = *state;
+	set(f, &f->native, TOOL("a"));
+	set(f, &f->alpha, TOOL("x"));
+	assert_true(catalog_set(f->catalog, &f->native, NULL));
+	expect_summary(f, "alpha:x=alpha__x ");
+	assert_null(catalog_find(f->catalog, "a"));
+}
+
+static void test_a_connector_that_is_off_exposes_nothing(void **state)
+{
+	struct Fixture *f = *state;
+	f->alpha.enabled = false;
+	assert_false(set(f, &f->alpha, TOOL("x")));
+	expect_summary(f, "");
+	unsigned exposed = 9, allowed = 9;
+	assert_false(catalog_count(f->catalog, &f->alpha, &exposed, &allowed));
+	assert_int_equal(exposed, 0);
+	assert_int_equal(allowed, 0);
+}
+
+static void test_a_connector_that_is_not_configured_changes_nothing(void **state)
+{
+	struct Fixture *f = *state;
+	struct ConnectorConfig stranger = f->alpha;
+	assert_false(set(f, &stranger, TOOL("x")));
+	expect_summary(f, "");
+	unsigned exposed = 9, allowed = 9;
+	assert_false(catalog_count(f->catalog, &stranger, &exposed, &allowed));
+}
+
+static void test_counts_are_of_exposed_and_of_allowed_tools(void **state)
+{
+	struct Fixture *f = *state;
+	unsigned exposed = 9, allowed = 9;
+	assert_false(catalog_count(f->catalog, &f->native, &exposed, &allowed));
+	assert_int_equal(exposed, 0);
+	assert_int_equal(allowed, 0);
+	toggle_off(&f->native, "b");
+	set(f, &f->native, TOOL("a") "," TOOL("b") ",{\"name\":\"broken\"}");
+	set(f, &f->alpha, "");
+	assert_true(catalog_count(f->catalog, &f->native, &exposed, &allowed));
+	assert_int_equal(exposed, 1);
+	assert_int_equal(allowed, 3);
+	assert_true(catalog_count(f->catalog, &f->alpha, &exposed, &allowed));
+	assert_int_equal(exposed, 0);
+	assert_int_equal(allowed, 0);
+}
+
+static void test_invalid_tools_are_listed_but_not_rendered(void **state)
+{
+	struct Fixture *f = *state;
+	set(f, &f->native, "{\"name\":\"broken\"}," TOOL("good"));
+	expect_summary(f, "native:broken=- native:good=good ");
+	expect_render(f, false, TOOL("good"));
+	assert_null(catalog_find(f->catalog, "broken"));
+}
+
+static void test_the_catalog_keeps_the_lists(void **state)
+{
+	struct Fixture *f = *state;
+	struct ToolList *list = list_of(TOOL("a"));
+	catalog_set(f->catalog, &f->native, list);
+	assert_int_equal(list->references, 2);
+	tool_list_unref(list);
+	expect_render(f, false, TOOL("a"));
+	catalog_set(f->catalog, &f->native, list);
+	assert_int_equal(list->references, 1);
+	expect_render(f, false, TOOL("a"));
+}
+
+static void test_thousands_of_tools_take_little_time(void **state)
+{
+	struct Fixture *f = *state;
+	g_autoptr(GString) tools = g_string_new(NULL);
+	for (unsigned i = 0; i < 10000; i++)
+		g_string_append_printf(tools, "%s{\"name\":\"t.%u\"," REST "}", i ? "," : "", i);
+	int64_t start = g_get_monotonic_time();
+	assert_true(set(f, &f->alpha, tools->str));
+	assert_true(set(f, &f->beta, tools->str));
+	catalog_render(f->catalog, true);
+	assert_int_equal(catalog_tools(f->catalog)->len, 20000);
+	/* It takes some 0.1 s; anything quadratic would take minutes. */
+	assert_true(g_get_monotonic_time() - start < 10 * G_USEC_PER_SEC);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_an_empty_catalog_renders_nothing),
+		TEST(test_lists_are_in_the_order_of_the_configuration_then_bytewise),
+		TEST(test_native_comes_first_wherever_it_is_configured),
+		TEST(test_the_order_in_which_lists_arrive_does_not_matter),
+		TEST(test_hidden_tools_take_no_names),
+		TEST(test_tools_are_found_by_exposed_names_alone),
+		TEST(test_definitions_keep_their_bytes_but_for_the_name),
+		TEST(test_legacy_lists_lack_output_schemas_whose_root_is_no_object),
+		TEST(test_a_rendering_is_kept_until_the_next_change),
+		TEST(test_set_tells_whether_what_is_exposed_changed),
+		TEST(test_withdrawn_tools_are_gone),
+		TEST(test_a_connector_that_is_off_exposes_nothing),
+		TEST(test_a_connector_that_is_not_configured_changes_nothing),
+		TEST(test_counts_are_of_exposed_and_of_allowed_tools),
+		TEST(test_invalid_tools_are_listed_but_not_rendered),
+		TEST(test_the_catalog_keeps_the_lists),
+		TEST(test_thousands_of_tools_take_little_time),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
