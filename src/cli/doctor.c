@@ -1,0 +1,170 @@
+/* `doctor` looks at each link of the chain in order and goes on after a broken one as far as that makes
+ * sense: the files, then every connector. It runs in spite of a broken configuration, which is then
+ * what it reports. */
+#include "cli/output.h"
+#include "cli/survey.h"
+
+#include "base/error.h"
+#include "format/json_writer.h"
+
+struct Check {
+	const char *check; /* static: what was looked at */
+	char *subject;
+	bool good;
+	char *text;
+	char *advice; /* NULL: none */
+};
+
+static void check_free(void *data)
+{
+	struct Check *check = data;
+	g_free(check->subject);
+	g_free(check->text);
+	g_free(check->advice);
+	g_free(check);
+}
+
+/* Takes over the three texts. */
+static void add_check(
+	GPtrArray *checks, const char *name, bool good, char *subject, char *text, char *advice)
+{
+	struct Check *check = g_new(struct Check, 1);
+	*check = (struct Check){name, subject, good, text, advice};
+	g_ptr_array_add(checks, check);
+}
+
+static void check_files(GPtrArray *checks, const struct CliOptions *options,
+	const struct Configuration *configuration, const GError *error)
+{
+	g_autofree char *admin = NULL;
+	g_autofree char *user = NULL;
+	bool named = false;
+	configuration_paths(options, &admin, &user, &named);
+	if (!configuration) {
+		add_check(checks, "configuration", false,
+			g_strdup_printf("%s%s%s", admin ? admin : "", admin ? ", " : "", user),
+			g_strdup(error->message),
+			g_strdup("correct that line; no command but this one runs before"));
+		return;
+	}
+	add_check(checks, "configuration", true, g_strdup("administrator's file"),
+		admin ? g_strdup(admin) : g_strdup("none: you are your own administrator"), NULL);
+	add_check(checks, "configuration", true, g_strdup("your file"),
+		g_strdup_printf(
+			"%s%s", user, configuration->user_exists ? "" : " (does not exist)"),
+		configuration->config->connectors->len > 0
+			? NULL
+			: g_strdup_printf(
+				  "add a [native] or [connector:NAME] section to %s", user));
+	for (unsigned i = 0; i < configuration->config->notes->len; i++) {
+		const struct ConfigNote *note = configuration->config->notes->pdata[i];
+		add_check(checks, "configuration", true,
+			g_strdup_printf("%s:%u", note->place.file, note->place.line),
+			g_strdup(note->text), NULL);
+	}
+}
+
+static void check_entry(GPtrArray *checks, const struct SurveyEntry *entry)
+{
+	static const char *const states[] = {
+		[SURVEY_CONNECTED] = "answers",
+		[SURVEY_SIGNED_OUT] = "needs a sign-in",
+		[SURVEY_FAILED] = "is not available",
+		[SURVEY_DISABLED] = "is switched off",
+	};
+	GString *text = g_string_new(states[entry->state]);
+	if (entry->revision)
+		g_string_append_printf(text, ", speaks MCP %s", entry->revision);
+	if (entry->tools_known)
+		g_string_append_printf(text, ", %u tools offered, %u allowed, %u exposed",
+			entry->offered, entry->allowed, entry->exposed);
+	if (entry->error)
+		g_string_append_printf(text, ": %s", entry->error->message);
+	bool good = (entry->state == SURVEY_CONNECTED && !entry->error) ||
+		    entry->state == SURVEY_DISABLED;
+	add_check(checks, "connector", good, g_strdup(entry->connector->name),
+		g_string_free(text, FALSE), survey_advice(entry));
+}
+
+static bool print_json(const GPtrArray *checks)
+{
+	g_autoptr(GString) out = g_string_new(NULL);
+	struct JsonWriter w;
+	json_writer_init(&w, out);
+	json_begin_object(&w);
+	json_member_int(&w, "v", 1);
+	json_key(&w, "checks");
+	json_begin_array(&w);
+	for (unsigned i = 0; i < checks->len; i++) {
+		const struct Check *check = checks->pdata[i];
+		json_begin_object(&w);
+		json_member_string(&w, "check", check->check);
+		json_member_string(&w, "subject", check->subject);
+		json_member_bool(&w, "good", check->good);
+		json_member_string(&w, "text", check->text);
+		json_key(&w, "advice");
+		if (check->advice)
+			json_cstring(&w, check->advice);
+		else
+			json_null(&w);
+		json_end_object(&w);
+	}
+	json_end_array(&w);
+	json_end_object(&w);
+	return output_json(out);
+}
+
+static bool print_text(const GPtrArray *checks)
+{
+	g_autoptr(Output) output = output_new();
+	for (unsigned i = 0; i < checks->len; i++) {
+		const struct Check *check = checks->pdata[i];
+		output_line(output, check->good ? STYLE_PLAIN : STYLE_BAD, "%s  %s: %s",
+			check->good ? "ok     " : "problem", check->subject, check->text);
+		if (check->advice)
+			output_line(output, STYLE_FAINT, "           %s", check->advice);
+	}
+	return output_flush(output);
+}
+
+/* Looks at the connectors; the exit status that they lead to, *ERROR set where none can be looked
+ * at. */
+static int check_connectors(GPtrArray *checks, const struct Configuration *configuration,
+	const struct ConnectorConfig *only, GError **error)
+{
+	g_autoptr(Survey) survey = survey_run(configuration, only, error);
+	if (!survey)
+		return CLI_FAILED;
+	int status = CLI_DONE;
+	for (unsigned i = 0; i < survey->entries->len; i++) {
+		const struct SurveyEntry *entry = survey->entries->pdata[i];
+		check_entry(checks, entry);
+		const struct Check *check = checks->pdata[checks->len - 1];
+		if (!check->good)
+			status = only && entry->state == SURVEY_SIGNED_OUT ? CLI_SIGN_IN
+									   : CLI_FAILED;
+	}
+	return status;
+}
+
+int cli_doctor(const struct CliOptions *options)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GPtrArray) checks = g_ptr_array_new_with_free_func(check_free);
+	g_autoptr(Configuration) configuration = configuration_load(options, &error);
+	check_files(checks, options, configuration, error);
+	int status = CLI_USAGE;
+	if (configuration) {
+		const struct ConnectorConfig *only = NULL;
+		if (options->n_arguments > 0) {
+			only = configuration_find(configuration, options->arguments[0], &error);
+			if (!only)
+				return output_fail(error);
+		}
+		status = check_connectors(checks, configuration, only, &error);
+		if (error)
+			return output_fail(error);
+	}
+	bool done = options->json ? print_json(checks) : print_text(checks);
+	return done ? status : CLI_FAILED;
+}

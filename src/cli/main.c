@@ -1,0 +1,213 @@
+/* The program's entry: makes the process safe to hold secrets, reads the command line, hands over to
+ * one command. Options may stand before or after the command. */
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ANY_NUMBER = 10000 };
+
+struct Command {
+	const char *name;
+	int (*run)(const struct CliOptions *options);
+	unsigned min_arguments, max_arguments;
+	bool takes_json;
+	const char *usage; /* its arguments */
+	const char *help; /* NULL: not listed */
+};
+
+static const struct Command commands[] = {
+	{"serve", cli_serve, 0, 0, false, "",
+		"serve MCP on stdin and stdout; also without a command"},
+	{"status", cli_status, 0, 0, true, "[--json]", "every connector and how it is"},
+	{"tools", cli_tools, 0, 1, true, "[NAME] [--json]",
+		"tools as the IDE sees them, hidden ones too"},
+	{"enable", cli_toggle, 2, ANY_NUMBER, false, "NAME TOOL...",
+		"switch tools of a connector on"},
+	{"disable", cli_toggle, 2, ANY_NUMBER, false, "NAME TOOL...",
+		"switch tools of a connector off"},
+	{"explain", cli_explain, 1, 1, false, "TOOL", "why a tool is or is not exposed"},
+	{"doctor", cli_doctor, 0, 1, true, "[NAME] [--json]", "check each link of the chain"},
+	{"connect", cli_connect, 1, 1, false, "NAME", NULL},
+	{"disconnect", cli_connect, 1, 1, false, "NAME", NULL},
+};
+
+enum { OPTION_LOG_LEVEL = 256, OPTION_JSON, OPTION_VERSION, OPTION_HELP };
+
+static const struct option long_options[] = {
+	{"config", required_argument, NULL, 'c'},
+	{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+	{"json", no_argument, NULL, OPTION_JSON},
+	{"version", no_argument, NULL, OPTION_VERSION},
+	{"help", no_argument, NULL, OPTION_HELP},
+	{NULL, 0, NULL, 0},
+};
+
+/* A descriptor 0, 1 or 2 that is closed would be taken by the next file or socket to be opened. Each
+ * gets one that fails at the first use as a closed one would. */
+static bool hold_standard_descriptors(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+			continue;
+		if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return false;
+	}
+	return true;
+}
+
+/* No core files, no tracing by other processes of this user, private files, no death by a reader that
+ * went away. */
+static void harden(void)
+{
+	const struct rlimit none = {0, 0};
+	umask(077);
+	signal(SIGPIPE, SIG_IGN);
+	if (setrlimit(RLIMIT_CORE, &none) < 0)
+		log_warning(NULL, "core files stay possible: %s", g_strerror(errno));
+#ifndef __SANITIZE_ADDRESS__
+	/* The leak checker has to attach to the process. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		log_warning(NULL, "the process stays open to tracing: %s", g_strerror(errno));
+#endif
+}
+
+static int help(void)
+{
+	g_autoptr(Output) output = output_new();
+	output_line(output, STYLE_PLAIN, "Usage: mcp-mux [OPTION...] [COMMAND [ARGUMENT...]]");
+	output_line(output, STYLE_PLAIN, "One MCP server for an IDE, over several remote ones.");
+	output_line(output, STYLE_PLAIN, "%s", "");
+	output_line(output, STYLE_HEADING, "Commands");
+	const enum OutputStyle plain[] = {STYLE_PLAIN, STYLE_PLAIN};
+	g_autoptr(Table) table = table_new(2);
+	for (unsigned i = 0; i < G_N_ELEMENTS(commands); i++) {
+		const struct Command *command = &commands[i];
+		g_autofree char *left = g_strdup_printf("%s %s", command->name, command->usage);
+		const char *const cells[] = {left, command->help};
+		if (command->help)
+			table_add(table, plain, cells);
+	}
+	table_print(table, output, 2);
+	output_line(output, STYLE_PLAIN, "%s", "");
+	output_line(output, STYLE_HEADING, "Options");
+	static const char *const rows[][2] = {
+		{"-c, --config FILE", "read this file as the user's configuration"},
+		{"--log-level LEVEL", "error, warning (the default), info or debug, on stderr"},
+		{"--version", "print versions and end"},
+		{"--help", "print this and end"},
+	};
+	g_autoptr(Table) options = table_new(2);
+	for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++)
+		table_add(options, plain, rows[i]);
+	table_print(options, output, 2);
+	output_line(output, STYLE_PLAIN, "%s", "");
+	output_line(output, STYLE_PLAIN, "See mcp-mux(1) and mcp-mux.ini(5).");
+	return output_flush(output) ? CLI_DONE : CLI_FAILED;
+}
+
+static int G_GNUC_PRINTF(1, 2) usage(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	g_autofree char *message = g_strdup_vprintf(format, args);
+	va_end(args);
+	output_error("%s; see mcp-mux --help", message);
+	return CLI_USAGE;
+}
+
+/* The option that getopt_long has just refused, as it was written. */
+static char *refused_option(char **argv)
+{
+	if (optopt > 0 && optopt < OPTION_LOG_LEVEL && optopt != 'c')
+		return g_strdup_printf("-%c", optopt);
+	return g_strdup(argv[optind - 1]);
+}
+
+/* Reads the options into OPTIONS; -1 to go on, else the exit status to end with. */
+static int read_options(int argc, char **argv, struct CliOptions *options)
+{
+	bool wants_help = false, wants_version = false;
+	opterr = 0;
+	for (int c; (c = getopt_long(argc, argv, ":c:", long_options, NULL)) != -1;) {
+		enum LogLevel level;
+		switch (c) {
+		case 'c':
+			options->config = optarg;
+			break;
+		case OPTION_LOG_LEVEL:
+			if (!log_level_parse(optarg, &level))
+				return usage(
+					"“%s” is no log level, expected error, warning, info or "
+					"debug",
+					optarg);
+			log_set_level(level);
+			break;
+		case OPTION_JSON:
+			options->json = true;
+			break;
+		case OPTION_VERSION:
+			wants_version = true;
+			break;
+		case OPTION_HELP:
+			wants_help = true;
+			break;
+		default: {
+			g_autofree char *option = refused_option(argv);
+			return usage(c == ':' ? "option %s needs a value"
+					      : "option %s is not known or takes no value",
+				option);
+		}
+		}
+	}
+	if (wants_help)
+		return help();
+	return wants_version ? cli_version() : -1;
+}
+
+static const struct Command *find_command(const char *name)
+{
+	for (unsigned i = 0; i < G_N_ELEMENTS(commands); i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	log_init();
+	if (!hold_standard_descriptors())
+		return CLI_FAILED;
+	harden();
+
+	struct CliOptions options = {.command = "serve"};
+	int status = read_options(argc, argv, &options);
+	if (status >= 0)
+		return status;
+	if (optind < argc)
+		options.command = argv[optind++];
+	options.arguments = (const char *const *)argv + optind;
+	options.n_arguments = (unsigned)(argc - optind);
+
+	const struct Command *command = find_command(options.command);
+	if (!command)
+		return usage("unknown command “%s”", options.command);
+	if (options.json && !command->takes_json)
+		return usage("%s does not take --json", command->name);
+	if (options.n_arguments < command->min_arguments ||
+		options.n_arguments > command->max_arguments) {
+		g_autofree char *form = g_strdup_printf("%s %s", command->name, command->usage);
+		return usage("expected: mcp-mux %s", form);
+	}
+	return command->run(&options);
+}

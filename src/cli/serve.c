@@ -1,0 +1,167 @@
+/* `mcp-mux serve`: wires stdin and stdout to the router and lives until one of them ends or a signal
+ * comes.
+ *
+ * The end has two steps: the router cancels what is in flight and deletes sessions, for which the loop
+ * goes on for FAREWELL_MS at most; then what is left for stdout is written and the process returns. */
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/configuration.h"
+#include "cli/output.h"
+#include "mux/router.h"
+
+#include <glib-unix.h>
+#include <signal.h>
+#include <unistd.h>
+
+enum {
+	FAREWELL_MS = 600,
+	LAST_WRITES_MS = 200,
+	OUT_HIGH_BYTES = 16 << 20, /* transfers pause while more than this waits for the IDE to read */
+	CONNECTIONS_PER_UPSTREAM = 130,
+};
+
+struct Serve {
+	GMainLoop *main_loop;
+	struct Loop *loop;
+	struct HttpClient *http;
+	struct EraStore *eras;
+	struct LineReader *in;
+	struct OutQueue *out;
+	struct Router *router;
+	struct LoopTimer farewell;
+	bool over; /* FAREWELL_MS are */
+};
+
+static void on_line(char *bytes, size_t len, void *user)
+{
+	struct Serve *serve = user;
+	router_line(serve->router, bytes, len);
+}
+
+static void on_overlong(struct Slice head, void *user)
+{
+	struct Serve *serve = user;
+	log_warning(NULL, "a message of the IDE is over max_message and was skipped");
+	router_overlong(serve->router, head);
+}
+
+static void on_end(int error_number, void *user)
+{
+	struct Serve *serve = user;
+	if (error_number)
+		log_warning(NULL, "stdin: %s", g_strerror(error_number));
+	g_main_loop_quit(serve->main_loop);
+}
+
+static void on_closed(int error_number, void *user)
+{
+	struct Serve *serve = user;
+	log_info(NULL, "stdout: %s", g_strerror(error_number));
+	g_main_loop_quit(serve->main_loop);
+}
+
+static void on_out_pressure(bool high, void *user)
+{
+	struct Serve *serve = user;
+	http_client_hold(serve->http, high);
+}
+
+static void on_in_pressure(bool high, void *user)
+{
+	struct Serve *serve = user;
+	line_reader_hold(serve->in, high);
+}
+
+static gboolean on_signal(void *user)
+{
+	struct Serve *serve = user;
+	g_main_loop_quit(serve->main_loop);
+	return G_SOURCE_CONTINUE;
+}
+
+static bool serve_init(struct Serve *serve, const struct Config *config, GError **error)
+{
+	static const struct LineHandlers line_handlers = {on_line, on_overlong, on_end};
+	static const struct OutHandlers out_handlers = {on_closed, on_out_pressure};
+	const struct HttpOptions http = {
+		.ca_file = config->mux.ca_file,
+		.proxy = config->mux.proxy,
+		.max_connections = (config->connectors->len + 1) * CONNECTIONS_PER_UPSTREAM,
+		.user_agent = "mcp-mux/" MCP_MUX_VERSION,
+	};
+	g_autofree char *era_path = file_state_path("era.json");
+	serve->main_loop = g_main_loop_new(NULL, FALSE);
+	serve->loop = loop_new(NULL);
+	serve->http = http_client_new(serve->loop, &http, error);
+	if (!serve->http)
+		return false;
+	serve->eras = era_store_new(era_path);
+	serve->out =
+		out_queue_new(serve->loop, STDOUT_FILENO, OUT_HIGH_BYTES, &out_handlers, serve);
+	const struct RouterOptions options = {
+		.config = config,
+		.upstream = {serve->loop, serve->http, &config->mux, serve->eras},
+		.out = serve->out,
+		.pressure = on_in_pressure,
+		.user = serve,
+	};
+	serve->router = router_new(&options);
+	serve->in = line_reader_new(serve->loop, STDIN_FILENO, config->mux.max_message,
+		&line_handlers, serve);
+	g_unix_signal_add(SIGTERM, on_signal, serve);
+	g_unix_signal_add(SIGINT, on_signal, serve);
+	return true;
+}
+
+static void on_farewell_over(void *user)
+{
+	struct Serve *serve = user;
+	serve->over = true;
+}
+
+static void say_farewell(struct Serve *serve)
+{
+	line_reader_free(g_steal_pointer(&serve->in));
+	http_client_hold(serve->http, false);
+	router_shutdown(serve->router);
+	loop_timer_start(serve->loop, &serve->farewell, FAREWELL_MS, on_farewell_over, serve);
+	while (!serve->over && !router_is_quiet(serve->router))
+		g_main_context_iteration(NULL, TRUE);
+	loop_timer_stop(&serve->farewell);
+	out_queue_drain(serve->out, LAST_WRITES_MS);
+}
+
+static void serve_release(struct Serve *serve)
+{
+	line_reader_free(serve->in);
+	router_free(serve->router);
+	out_queue_free(serve->out);
+	http_client_free(serve->http);
+	era_store_free(serve->eras);
+	loop_free(serve->loop);
+	if (serve->main_loop)
+		g_main_loop_unref(serve->main_loop);
+}
+
+int cli_serve(const struct CliOptions *options)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(Configuration) configuration = configuration_load(options, &error);
+	if (!configuration)
+		return output_fail(error);
+	struct Serve serve = {0};
+	if (!serve_init(&serve, configuration->config, &error)) {
+		serve_release(&serve);
+		return output_fail(error);
+	}
+	for (guint i = 0; i < configuration->config->notes->len; i++) {
+		const struct ConfigNote *note = configuration->config->notes->pdata[i];
+		log_warning(NULL, "%s:%u: %s", note->place.file, note->place.line, note->text);
+	}
+	g_main_loop_run(serve.main_loop);
+	say_farewell(&serve);
+	serve_release(&serve);
+	return CLI_DONE;
+}

@@ -1,0 +1,293 @@
+/* Opens upstreams once, to be looked at.
+ *
+ * What comes from them (revisions, errors, tool definitions) is a peer's text and is shown through
+ * output.c alone. The survey owns the catalog and what it notes in its entries; loop, HTTP client
+ * and upstreams live only while survey_run does, since the catalog keeps references to the lists.
+ *
+ * The default main context is turned until every upstream is settled or the deadline has passed. Then
+ * the results are noted, sessions are given a moment to be deleted, and everything is closed. */
+#include "cli/survey.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "net/http.h"
+#include "net/loop.h"
+#include "upstream/upstream.h"
+
+enum {
+	FAREWELL_MS = 1000, /* for sessions to be deleted */
+	SPARE_CONNECTIONS = 8,
+};
+
+struct Run {
+	struct Loop *loop;
+	struct HttpClient *http;
+	struct EraStore *eras;
+	struct UpstreamShared shared;
+	GPtrArray *upstreams; /* struct Upstream, NULL where the entry is not opened */
+	bool over; /* the timer has fired */
+};
+
+static void on_timer(void *user)
+{
+	struct Run *run = user;
+	run->over = true;
+}
+
+/* What changed is read once everything is settled. */
+static void on_change(struct Upstream *upstream, void *user)
+{
+	(void)upstream;
+	(void)user;
+}
+
+static const struct UpstreamHandlers handlers = {on_change, on_change};
+
+static void entry_free(void *data)
+{
+	struct SurveyEntry *entry = data;
+	g_clear_error(&entry->error);
+	g_free(entry->revision);
+	g_free(entry);
+}
+
+static bool run_init(struct Run *run, const struct Config *config, GError **error)
+{
+	const struct HttpOptions options = {
+		.ca_file = config->mux.ca_file,
+		.proxy = config->mux.proxy,
+		.max_connections = config->connectors->len + SPARE_CONNECTIONS,
+		.user_agent = "mcp-mux/" MCP_MUX_VERSION,
+	};
+	run->loop = loop_new(NULL);
+	run->http = http_client_new(run->loop, &options, error);
+	if (!run->http) {
+		loop_free(run->loop);
+		return false;
+	}
+	g_autofree char *path = file_state_path("era.json");
+	run->eras = era_store_new(path);
+	run->shared = (struct UpstreamShared){run->loop, run->http, &config->mux, run->eras};
+	run->upstreams = g_ptr_array_new();
+	return true;
+}
+
+static void run_release(struct Run *run)
+{
+	for (unsigned i = 0; i < run->upstreams->len; i++)
+		upstream_free(run->upstreams->pdata[i]);
+	g_ptr_array_unref(run->upstreams);
+	http_client_free(run->http);
+	loop_free(run->loop);
+	era_store_free(run->eras);
+}
+
+/* Turns the loop until ENOUGH holds of every upstream or TIMEOUT_MS are over. */
+static void run_until(struct Run *run, bool (*enough)(const struct Upstream *), unsigned timeout_ms)
+{
+	struct LoopTimer timer = {0};
+	run->over = false;
+	loop_timer_start(run->loop, &timer, timeout_ms, on_timer, run);
+	for (;;) {
+		bool all = true;
+		for (unsigned i = 0; i < run->upstreams->len && all; i++)
+			all = !run->upstreams->pdata[i] || enough(run->upstreams->pdata[i]);
+		if (all || run->over)
+			break;
+		g_main_context_iteration(NULL, TRUE);
+	}
+	loop_timer_stop(&timer);
+}
+
+static void open_all(struct Run *run, const struct Survey *survey)
+{
+	for (unsigned i = 0; i < survey->entries->len; i++) {
+		const struct SurveyEntry *entry = survey->entries->pdata[i];
+		struct Upstream *upstream = NULL;
+		if (entry->state == SURVEY_FAILED) {
+			upstream = upstream_new(&run->shared, entry->connector, &handlers, run);
+			upstream_open(upstream, ERA_MODERN);
+		}
+		g_ptr_array_add(run->upstreams, upstream);
+	}
+}
+
+/* The state before anything is opened; FAILED stands for those that are to be tried. */
+static enum SurveyState state_at_first(const struct ConnectorConfig *connector)
+{
+	if (!connector->enabled)
+		return SURVEY_DISABLED;
+	return connector->auth == AUTH_NONE ? SURVEY_FAILED : SURVEY_SIGNED_OUT;
+}
+
+static void note_upstream(
+	struct SurveyEntry *entry, struct Upstream *upstream, const struct MuxConfig *mux)
+{
+	const GError *error = upstream_error(upstream);
+	enum UpstreamState state = upstream_state(upstream);
+	entry->revision = g_strdup(upstream_revision(upstream));
+	if (state == UPSTREAM_READY)
+		entry->state = SURVEY_CONNECTED;
+	else if (state == UPSTREAM_SIGNED_OUT)
+		entry->state = SURVEY_SIGNED_OUT;
+	if (error)
+		entry->error = g_error_copy(error);
+	else if (!upstream_is_settled(upstream))
+		entry->error = g_error_new(MUX_ERROR, MUX_ERROR_TIMEOUT,
+			"no complete answer within %g s (list_timeout)",
+			mux->list_timeout_ms / 1000.0);
+}
+
+/* Numbers of tools, once the catalog has those of every connector (names may collide). */
+static void note_counts(const struct Survey *survey)
+{
+	const GPtrArray *tools = catalog_tools(survey->catalog);
+	for (unsigned i = 0; i < survey->entries->len; i++) {
+		struct SurveyEntry *entry = survey->entries->pdata[i];
+		entry->tools_known = catalog_count(
+			survey->catalog, entry->connector, &entry->exposed, &entry->allowed);
+		for (unsigned j = 0; j < tools->len; j++) {
+			const struct CatalogTool *tool = tools->pdata[j];
+			if (tool->connector != entry->connector)
+				continue;
+			entry->offered++;
+			entry->exposed_bytes += tool->exposed ? tool->tool->raw.len : 0;
+		}
+	}
+}
+
+struct Survey *survey_run(const struct Configuration *configuration,
+	const struct ConnectorConfig *only, GError **error)
+{
+	const struct Config *config = configuration->config;
+	struct Run run;
+	if (!run_init(&run, config, error))
+		return NULL;
+
+	struct Survey *survey = g_new0(struct Survey, 1);
+	survey->entries = g_ptr_array_new_with_free_func(entry_free);
+	survey->catalog = catalog_new(config);
+	for (unsigned i = 0; i < config->connectors->len; i++) {
+		const struct ConnectorConfig *connector = config->connectors->pdata[i];
+		if (only && connector != only)
+			continue;
+		struct SurveyEntry *entry = g_new0(struct SurveyEntry, 1);
+		entry->connector = connector;
+		entry->state = state_at_first(connector);
+		g_ptr_array_add(survey->entries, entry);
+	}
+
+	open_all(&run, survey);
+	run_until(&run, upstream_is_settled, config->mux.list_timeout_ms);
+	for (unsigned i = 0; i < survey->entries->len; i++) {
+		struct Upstream *upstream = run.upstreams->pdata[i];
+		struct SurveyEntry *entry = survey->entries->pdata[i];
+		if (!upstream)
+			continue;
+		note_upstream(entry, upstream, &config->mux);
+		catalog_set(survey->catalog, entry->connector, upstream_tools(upstream));
+		upstream_shutdown(upstream);
+	}
+	note_counts(survey);
+	run_until(&run, upstream_is_quiet, FAREWELL_MS);
+	run_release(&run);
+	return survey;
+}
+
+void survey_free(struct Survey *survey)
+{
+	if (!survey)
+		return;
+	g_ptr_array_unref(survey->entries);
+	catalog_free(survey->catalog);
+	g_free(survey);
+}
+
+const char *survey_state_name(enum SurveyState state)
+{
+	static const char *const names[] = {
+		[SURVEY_CONNECTED] = "connected",
+		[SURVEY_SIGNED_OUT] = "signed_out",
+		[SURVEY_FAILED] = "failed",
+		[SURVEY_DISABLED] = "disabled",
+	};
+	return names[state];
+}
+
+static const char *advice_for_error(const GError *error)
+{
+	if (error->domain != MUX_ERROR)
+		return NULL;
+	switch ((enum MuxError)error->code) {
+	case MUX_ERROR_UNREACHABLE:
+		return "check `url` and that this machine can reach it; see `proxy` and `ca_file`";
+	case MUX_ERROR_TIMEOUT:
+		return "the server is slow or silent; see `list_timeout` and `connect_timeout`";
+	case MUX_ERROR_BROKEN:
+		return "the server or something before it cut the connection; try again";
+	case MUX_ERROR_FORBIDDEN:
+		return "the server knows you but refuses; ask whoever runs it";
+	case MUX_ERROR_BUSY:
+		return "the server is overloaded; try again later";
+	case MUX_ERROR_UPSTREAM:
+	case MUX_ERROR_SYNTAX:
+		return "what answers there is no MCP server that mcp-mux understands; check `url`";
+	case MUX_ERROR_TOO_LARGE:
+		return "the answer is over `max_message`";
+	case MUX_ERROR_FAILED:
+	case MUX_ERROR_CONFIG:
+	case MUX_ERROR_USAGE:
+	case MUX_ERROR_IO:
+	case MUX_ERROR_CANCELLED:
+	case MUX_ERROR_SIGN_IN:
+		break;
+	}
+	return NULL;
+}
+
+char *survey_advice(const struct SurveyEntry *entry)
+{
+	switch (entry->state) {
+	case SURVEY_SIGNED_OUT:
+		return g_strdup_printf("mcp-mux connect %s", entry->connector->name);
+	case SURVEY_DISABLED:
+		return g_strdup_printf("enabled = off (%s:%u)",
+			entry->connector->enabled_place.file ? entry->connector->enabled_place.file
+							     : "default",
+			entry->connector->enabled_place.line);
+	case SURVEY_CONNECTED:
+	case SURVEY_FAILED:
+		break;
+	}
+	return entry->error ? g_strdup(advice_for_error(entry->error)) : NULL;
+}
+
+GPtrArray *survey_warnings(const struct Survey *survey)
+{
+	GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
+	const GPtrArray *tools = catalog_tools(survey->catalog);
+	/* Tools come connector by connector; one line for each pattern, with the first tool as the
+	 * example. The pattern's place tells patterns apart. */
+	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	for (unsigned i = 0; i < tools->len; i++) {
+		const struct CatalogTool *tool = tools->pdata[i];
+		const struct Decision *decision = &tool->decision;
+		if (!decision->risky || !tool->exposed)
+			continue;
+		const char *rule = decision->rule ? decision->rule : "";
+		g_autofree char *key = g_strdup_printf("%s\n%s\n%s:%u", tool->connector->name, rule,
+			decision->place.file ? decision->place.file : "", decision->place.line);
+		if (!g_hash_table_add(seen, g_steal_pointer(&key)))
+			continue;
+		g_autofree char *where = decision->place.file
+						 ? g_strdup_printf(" (%s:%u)", decision->place.file,
+							   decision->place.line)
+						 : g_strdup(" (the default)");
+		g_ptr_array_add(
+			lines, g_strdup_printf("%s: %s%s lets through tools that may be "
+					       "destructive, %s among them",
+				       tool->connector->name, *rule ? rule : "no list of tools",
+				       where, tool->tool->name));
+	}
+	return lines;
+}
