@@ -27,22 +27,22 @@ enum SignInMode { SIGN_IN_ELICIT, SIGN_IN_BROWSER, SIGN_IN_NEVER };
 enum PinMode { PIN_WARN, PIN_OFF, PIN_BLOCK };
 
 struct MuxConfig {
-	char *separator;            /* 1 to 8 of [A-Za-z0-9_-] */
-	unsigned max_tool_name;     /* characters */
+	char *separator; /* 1 to 8 of [A-Za-z0-9_-] */
+	unsigned max_tool_name; /* characters */
 	unsigned list_timeout_ms;
 	unsigned connect_timeout_ms;
 	unsigned call_timeout_ms;
 	unsigned call_limit_ms;
-	size_t max_message;         /* bytes */
-	size_t max_result;          /* bytes */
+	size_t max_message; /* bytes */
+	size_t max_result; /* bytes */
 	enum AuditMode audit;
 	enum AuditArguments audit_arguments;
 	bool builtin_tools;
 	enum SignInMode sign_in;
 	enum PinMode pin_tools;
 	bool user_connectors;
-	char *ca_file;              /* NULL: none */
-	char *proxy;                /* NULL: the usual variables */
+	char *ca_file; /* NULL: none */
+	char *proxy; /* NULL: the usual variables */
 };
 
 /* One entry of an allow-list. */
@@ -73,18 +73,19 @@ struct HeaderConfig {
 };
 
 struct ConnectorConfig {
-	char *name;       /* "native" for the native upstream */
+	char *name; /* "native" for the native upstream */
 	bool native;
-	bool by_admin;    /* defined in the administrator's file */
+	bool by_admin; /* defined in the administrator's file */
 	struct Place place; /* of its section */
-	char *title;      /* NULL: none; likewise the other texts */
+	char *title; /* NULL: none; likewise the other texts */
 	char *description;
 	char *url;
 	enum AuthKind auth;
-	char *prefix;     /* "" for native */
+	char *prefix; /* "" for native */
 	struct Place prefix_place; /* of the line that says so, else of the section */
-	struct AllowList allowed[ALLOW_KINDS];  /* of the file that defines it */
-	struct AllowList narrowed[ALLOW_KINDS]; /* of the user's file, on an administrator's connector */
+	struct AllowList allowed[ALLOW_KINDS]; /* of the file that defines it */
+	struct AllowList
+		narrowed[ALLOW_KINDS]; /* of the user's file, on an administrator's connector */
 	bool default_all; /* what an unset `allowed` means: everything, or (administrator's connector)
 			     nothing */
 	GPtrArray *allowed_users; /* char *; NULL: everybody */
@@ -92,15 +93,15 @@ struct ConnectorConfig {
 	char *scope;
 	char *client_id;
 	char *client_metadata_url;
-	char *redirect_host;  /* "127.0.0.1" or "localhost" */
+	char *redirect_host; /* "127.0.0.1" or "localhost" */
 	unsigned redirect_port; /* 0: any */
 	bool resource_parameter;
 	char *api_key_header;
 	char *api_key_prefix;
-	GPtrArray *headers;   /* struct HeaderConfig */
+	GPtrArray *headers; /* struct HeaderConfig */
 	bool enabled;
 	struct Place enabled_place;
-	GPtrArray *toggles;   /* struct Toggle, in the order of the file */
+	GPtrArray *toggles; /* struct Toggle, in the order of the file */
 };
 
 /* A line of the user's file that has no effect, and why; for `status`. */
@@ -111,11 +112,12 @@ struct ConfigNote {
 
 struct Config {
 	struct MuxConfig mux;
-	GPtrArray *connectors; /* struct ConnectorConfig: native first where there is one, then in the
+	GPtrArray
+		*connectors; /* struct ConnectorConfig: native first where there is one, then in the
 				  order of the files, the administrator's first */
-	GPtrArray *notes;      /* struct ConfigNote */
+	GPtrArray *notes; /* struct ConfigNote */
 	bool has_admin;
-	GPtrArray *files;      /* char *: names that places point to */
+	GPtrArray *files; /* char *: names that places point to */
 };
 
 /* One file as the caller read it. */
@@ -127,8 +129,8 @@ struct ConfigSource {
 /* Reads and merges. ADMIN may be NULL (the user is their own administrator), USER may be NULL (an
  * empty file). Returns NULL with MUX_ERROR_CONFIG and a message `FILE:LINE: what is wrong, what was
  * expected` for anything that is not understood. */
-struct Config *config_parse(const struct ConfigSource *admin, const struct ConfigSource *user,
-	GError **error);
+struct Config *config_parse(
+	const struct ConfigSource *admin, const struct ConfigSource *user, GError **error);
 void config_free(struct Config *config);
 MUX_AUTOPTR(Config, config_free)
 

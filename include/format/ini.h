@@ -16,10 +16,10 @@ struct IniPart {
 struct IniEntry {
 	char *section;
 	char *key;
-	char *value;      /* unquoted, comments taken off; continuation lines joined by ", " (a comma at
+	char *value; /* unquoted, comments taken off; continuation lines joined by ", " (a comma at
 			     the end of a line counts as that comma) */
-	unsigned line;    /* of the key */
-	bool continued;   /* there are continuation lines */
+	unsigned line; /* of the key */
+	bool continued; /* there are continuation lines */
 	GPtrArray *parts; /* struct IniPart: the key's line and its continuation lines */
 };
 
@@ -30,7 +30,7 @@ struct IniSection {
 
 struct IniFile {
 	GPtrArray *sections; /* struct IniSection, in order, empty ones too */
-	GPtrArray *entries;  /* struct IniEntry, in order */
+	GPtrArray *entries; /* struct IniEntry, in order */
 };
 
 /* Reads TEXT (a byte order mark and CRLF are accepted). NULL with MUX_ERROR_CONFIG and a message

@@ -56,8 +56,8 @@ struct Router {
 	bool listed; /* a list was given to a legacy IDE */
 	GQueue held; /* calls that wait for their connector's tools */
 	struct LoopTimer settle;
-	GQueue listens;        /* subscriptions/listen that want to hear of tools */
-	GQueue idle_listens;   /* those that want nothing that we have */
+	GQueue listens; /* subscriptions/listen that want to hear of tools */
+	GQueue idle_listens; /* those that want nothing that we have */
 	struct LoopTimer changed;
 };
 

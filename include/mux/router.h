@@ -14,6 +14,7 @@ struct RouterOptions {
 	const struct Config *config; /* all of these outlive the router */
 	struct UpstreamShared upstream;
 	struct OutQueue *out;
+	const char *config_path; /* of the user's file, for telling where to write */
 	/* More (true) or less (false) than twice max_message of requests wait for answers: reading of stdin
 	 * should stop, or may go on. Called from router_line and from the loop. */
 	void (*pressure)(bool high, void *user);

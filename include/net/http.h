@@ -1,9 +1,10 @@
-/* HTTP requests on libcurl's multi interface inside the loop. libcurl's callbacks only append and flag;
- * the handlers below are called from the loop afterwards, never from inside libcurl and never before
- * http_request_start has returned.
+/* HTTP requests on libcurl's multi interface inside the loop. libcurl's callbacks only append
+ * and flag; the handlers below are called from the loop afterwards, never from inside libcurl
+ * and never before http_request_start has returned.
  *
- * Redirects are off (a redirect is an answer with its status). Verification of certificates is always
- * on. `Expect:` is never sent. HTTP/2 where TLS offers it. Proxy variables do not apply to loopback. */
+ * Redirects are off (a redirect is an answer with its status). Verification of certificates is
+ * always on. `Expect:` is never sent. HTTP/2 where TLS offers it. Proxy variables do not apply
+ * to loopback. */
 #ifndef MCP_MUX_NET_HTTP_H
 #define MCP_MUX_NET_HTTP_H
 
@@ -21,8 +22,9 @@ struct HttpOptions {
 	const char *user_agent;
 };
 
-/* A client for any number of hosts. NULL with MUX_ERROR_IO if libcurl cannot start or ca_file cannot be
- * read or holds no certificate. Defers libcurl's global initialisation to the first request. */
+/* A client for any number of hosts. NULL with MUX_ERROR_IO if libcurl cannot start or ca_file
+ * cannot be read or holds no certificate. Defers libcurl's global initialisation to the first
+ * request. */
 struct HttpClient *http_client_new(struct Loop *loop, const struct HttpOptions *options,
 	GError **error);
 /* Cancels what runs and closes every connection. Not inside a handler. NULL is fine. */
@@ -31,8 +33,8 @@ void http_client_free(struct HttpClient *client);
 /* While held, transfers that deliver data pause (flow control towards a slow reader of ours). */
 void http_client_hold(struct HttpClient *client, bool hold);
 
-/* Request headers: reference-counted, immutable once a request uses them. Their bytes are wiped when
- * the last reference goes, since a credential may be among them. */
+/* Request headers: reference-counted, immutable once a request uses them. Their bytes are wiped
+ * when the last reference goes, since a credential may be among them. */
 struct HttpHeaders *http_headers_new(void);
 struct HttpHeaders *http_headers_ref(struct HttpHeaders *headers);
 void http_headers_unref(struct HttpHeaders *headers);
@@ -71,13 +73,13 @@ struct HttpRequest *http_request_start(struct HttpClient *client, const struct H
  * more and the request is freed. Allowed in handlers (in `done` it does nothing). NULL is fine. */
 void http_request_cancel(struct HttpRequest *request);
 
-/* The caller has what it wanted: no handler is called any more and the request must not be touched. What
- * still comes is thrown away; a transfer that ends within LINGER_MS leaves its connection for the next
- * request, another is cancelled then. NULL is fine. */
+/* The caller has what it wanted: no handler is called any more and the request must not be
+ * touched. What still comes is thrown away; a transfer that ends within LINGER_MS leaves its
+ * connection for the next request, another is cancelled then. NULL is fine. */
 void http_request_release(struct HttpRequest *request, unsigned linger_ms);
 
-/* In handlers: the status (0 before the head), and a header's value (the last one of that name, NULL if
- * there is none), valid inside the handler. */
+/* In handlers: the status (0 before the head), and a header's value (the last one of that name,
+ * NULL if there is none), valid inside the handler. */
 int http_request_status(const struct HttpRequest *request);
 const char *http_request_header(struct HttpRequest *request, const char *name);
 /* In handlers: the bytes that have come and that nobody consumed. The consumer may consume or steal

@@ -6,8 +6,8 @@
 
 #include <curl/curl.h>
 
-/* One of libcurl's easy handles with what is set on it. Kept between requests, so that only what differs is
- * set again. Its callbacks point here for good. */
+/* One of libcurl's easy handles with what is set on it. Kept between requests, so that only what
+ * differs is set again. Its callbacks point here for good. */
 struct HttpHandle {
 	CURL *easy;
 	struct HttpHandle *next; /* in the pool */

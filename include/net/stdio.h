@@ -9,14 +9,15 @@
 struct LineReader;
 
 struct LineHandlers {
-	/* One line without its LF (and a CR before it); empty lines are not reported. The bytes may be
-	 * changed in place and are valid until the handler returns. */
+	/* One line without its LF (and a CR before it); empty lines are not reported. The bytes
+	 * may be changed in place and are valid until the handler returns. */
 	void (*line)(char *bytes, size_t len, void *user);
-	/* A line was longer than the limit; it is skipped without keeping it. Called once a line, when
-	 * the limit is passed. HEAD is its first 4 KiB at most, for whatever can be read from it. */
+	/* A line was longer than the limit; it is skipped without keeping it. Called once a
+	 * line, when the limit is passed. HEAD is its first 4 KiB at most, for whatever can be
+	 * read from it. */
 	void (*overlong)(struct Slice head, void *user);
-	/* End of input or a read error (errno in ERROR_NUMBER, 0 at end). A last line without LF was
-	 * reported before. Called once. */
+	/* End of input or a read error (errno in ERROR_NUMBER, 0 at end). A last line without LF
+	 * was reported before. Called once. */
 	void (*end)(int error_number, void *user);
 };
 
@@ -36,8 +37,8 @@ struct OutHandlers {
 	void (*pressure)(bool high, void *user);
 };
 
-/* Writes to FD from the loop, everything that was queued in a turn together. HIGH_BYTES is the upper
- * watermark; the lower is a quarter of it. */
+/* Writes to FD from the loop, everything that was queued in a turn together. HIGH_BYTES is the
+ * upper watermark; the lower is a quarter of it. */
 struct OutQueue *out_queue_new(struct Loop *loop, int fd, size_t high_bytes,
 	const struct OutHandlers *handlers, void *user);
 void out_queue_free(struct OutQueue *queue);
@@ -46,8 +47,8 @@ void out_queue_free(struct OutQueue *queue);
  * not be interleaved with another's. Never blocks and never fails: a queue whose reader is gone
  * drops what it gets. */
 void out_queue_copy(struct OutQueue *queue, struct Slice bytes);
-/* LEN bytes at OFFSET of OWNED, without a copy where they are many; OWNED is freed (g_free) once they
- * are written, at once where they were copied. */
+/* LEN bytes at OFFSET of OWNED, without a copy where they are many; OWNED is freed (g_free) once
+ * they are written, at once where they were copied. */
 void out_queue_take(struct OutQueue *queue, char *owned, size_t offset, size_t len);
 void out_queue_end_message(struct OutQueue *queue);
 

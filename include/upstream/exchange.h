@@ -12,28 +12,28 @@ struct Exchange;
 struct ExchangeSpec {
 	struct Loop *loop;
 	struct HttpClient *http;
-	const char *connector;       /* for the log; outlives the exchange */
-	const char *url;             /* outlives the exchange */
+	const char *connector; /* for the log; outlives the exchange */
+	const char *url; /* outlives the exchange */
 	struct HttpHeaders *headers; /* referenced */
-	int64_t id;                  /* of the request */
-	struct Slice body;           /* stays with the caller until the exchange has ended */
+	int64_t id; /* of the request */
+	struct Slice body; /* stays with the caller until the exchange has ended */
 	unsigned connect_timeout_ms;
-	unsigned idle_ms;            /* without a sign of life: TIMEOUT */
-	unsigned limit_ms;           /* in all: TIMEOUT */
-	size_t max_message;          /* bytes */
-	bool resumable;              /* legacy: a cut stream with event ids is resumed by GET */
-	bool repeatable;             /* may be sent again once when the connection broke */
+	unsigned idle_ms; /* without a sign of life: TIMEOUT */
+	unsigned limit_ms; /* in all: TIMEOUT */
+	size_t max_message; /* bytes */
+	bool resumable; /* legacy: a cut stream with event ids is resumed by GET */
+	bool repeatable; /* may be sent again once when the connection broke */
 };
 
 /* How it ended. Exactly one of message and error tells the story, but a status of 400 and more has an
  * error always, and the JSON-RPC error from its body as message where there was one. */
 struct ExchangeResult {
-	int status;              /* HTTP; 0 where no answer came */
-	char *bytes;             /* what MESSAGE points into; may be stolen by the handler, for g_free */
+	int status; /* HTTP; 0 where no answer came */
+	char *bytes; /* what MESSAGE points into; may be stolen by the handler, for g_free */
 	bool has_message;
 	struct RpcMessage message; /* RPC_RESULT or RPC_ERROR with this request's id (or none) */
 	const GError *error;
-	const char *session;     /* the Mcp-Session-Id header, NULL where there was none */
+	const char *session; /* the Mcp-Session-Id header, NULL where there was none */
 };
 
 struct ExchangeHandlers {
@@ -44,8 +44,8 @@ struct ExchangeHandlers {
 };
 
 /* Starts; never calls back before it returned. */
-struct Exchange *exchange_start(const struct ExchangeSpec *spec,
-	const struct ExchangeHandlers *handlers, void *user);
+struct Exchange *exchange_start(
+	const struct ExchangeSpec *spec, const struct ExchangeHandlers *handlers, void *user);
 /* Ends it at once without a call back; the connection's stream is closed. NULL is fine. */
 void exchange_cancel(struct Exchange *exchange);
 

@@ -6,15 +6,17 @@
 #include "upstream/upstream.h"
 
 enum {
-	OWN_REQUEST_MS = 30 * 1000, /* for an answer to initialize, server/discover, a page of tools/list */
-	POST_MS = 10 * 1000,        /* for a notification or answer of ours to be accepted */
+	OWN_REQUEST_MS =
+		30 * 1000, /* for an answer to initialize, server/discover, a page of tools/list */
+	POST_MS = 10 * 1000, /* for a notification or answer of ours to be accepted */
 	BACKOFF_FIRST_MS = 1000,
 	BACKOFF_LAST_MS = 5 * 60 * 1000,
 	TOOL_PAGES_MAX = 1000,
-	REFETCH_AFTER_MS = 5 * 1000, /* lists of servers that do not announce changes, when they are used */
+	REFETCH_AFTER_MS =
+		5 * 1000, /* lists of servers that do not announce changes, when they are used */
 };
 
-struct Stream;  /* the notification stream: stream.c */
+struct Stream; /* the notification stream: stream.c */
 struct Listing; /* tools/list under way: tools.c */
 
 struct Upstream {
@@ -29,32 +31,33 @@ struct Upstream {
 
 	/* Opening: open.c */
 	enum Era preferred;
-	const char *offered;     /* legacy revision; static text */
-	unsigned tried;          /* bit N: era N was probed in this attempt */
+	const char *offered; /* legacy revision; static text */
+	unsigned tried; /* bit N: era N was probed in this attempt */
 	struct Exchange *probe;
 	char *probe_body;
 	struct LoopTimer retry;
-	unsigned retry_ms;       /* the last pause; 0 before the first failure */
+	unsigned retry_ms; /* the last pause; 0 before the first failure */
 
 	/* What was negotiated */
 	enum Era era;
 	char *revision;
-	char *session;           /* legacy; NULL: the server gave none */
-	unsigned generation;     /* counts handshakes, so that a late 404 does not renew twice */
+	char *session; /* legacy; NULL: the server gave none */
+	unsigned generation; /* counts handshakes, so that a late 404 does not renew twice */
 	char *instructions;
-	bool has_tools;          /* by its capabilities */
+	bool has_tools; /* by its capabilities */
 	bool tools_list_changed;
-	struct HttpHeaders *base_headers;    /* before the handshake */
+	struct HttpHeaders *base_headers; /* before the handshake */
 	struct HttpHeaders *session_headers; /* after it */
-	GHashTable *call_headers; /* modern: char *tool -> struct HttpHeaders, those without Mcp-Param-* */
+	GHashTable *
+		call_headers; /* modern: char *tool -> struct HttpHeaders, those without Mcp-Param-* */
 
 	int64_t next_id;
 
 	/* Tools: tools.c */
 	struct Listing *listing;
-	bool list_again;         /* a change was announced while a list was being fetched */
-	bool list_renewed;       /* a session was renewed because a page was refused */
-	bool listed;             /* fetched or failed since it opened */
+	bool list_again; /* a change was announced while a list was being fetched */
+	bool list_renewed; /* a session was renewed because a page was refused */
+	bool listed; /* fetched or failed since it opened */
 	struct ToolList *tools;
 	int64_t fresh_until_us;
 	int64_t fetched_us;
@@ -67,14 +70,14 @@ struct Upstream {
 	struct UpstreamCall *calls; /* all that have not ended, oldest first */
 	struct UpstreamCall *last_call;
 	unsigned in_flight;
-	GQueue posts;               /* struct Post: post.c */
+	GQueue posts; /* struct Post: post.c */
 };
 
 /* upstream.c */
 void upstream_set_state(struct Upstream *up, enum UpstreamState state, const GError *error);
 /* What an exchange with this upstream needs, but for id, body and headers. */
-struct ExchangeSpec upstream_exchange_spec(const struct Upstream *up, unsigned idle_ms,
-	unsigned limit_ms);
+struct ExchangeSpec upstream_exchange_spec(
+	const struct Upstream *up, unsigned idle_ms, unsigned limit_ms);
 /* The next pause of an exponential backoff with jitter. */
 unsigned upstream_backoff(unsigned *last_ms);
 /* A server's message outside of any call's own: notifications, requests. */
@@ -97,9 +100,10 @@ void upstream_stop_stream(struct Upstream *up);
 /* calls.c */
 void upstream_calls_ready(struct Upstream *up); /* what waited goes out */
 void upstream_calls_failed(struct Upstream *up, const GError *error); /* what waited fails */
-void upstream_calls_listed(struct Upstream *up); /* what waited for a new tools/list goes out again */
+void upstream_calls_listed(
+	struct Upstream *up); /* what waited for a new tools/list goes out again */
 void upstream_calls_shutdown(struct Upstream *up); /* all are cancelled upstream and freed */
-void upstream_calls_drop(struct Upstream *up);     /* all are freed */
+void upstream_calls_drop(struct Upstream *up); /* all are freed */
 /* notifications/progress by token, for a call in flight; false if it is of no call. */
 bool upstream_calls_progress(struct Upstream *up, const struct RpcMessage *message);
 
@@ -112,14 +116,14 @@ void upstream_drop_posts(struct Upstream *up);
 
 /* phrase.c: bodies and headers in the upstream's era */
 /* A request of our own; PARAMS is the raw members of params without braces, "" for none. */
-char *phrase_own_request(const struct Upstream *up, int64_t id, const char *method,
-	const char *params);
+char *phrase_own_request(
+	const struct Upstream *up, int64_t id, const char *method, const char *params);
 /* The IDE's request for this upstream; *LEN gets its length. */
-char *phrase_call(const struct Upstream *up, const struct UpstreamRequest *request, int64_t id,
-	size_t *len);
+char *phrase_call(
+	const struct Upstream *up, const struct UpstreamRequest *request, int64_t id, size_t *len);
 /* Headers for METHOD and, where they are not NULL, a tool's name and its arguments. */
-struct HttpHeaders *phrase_headers(struct Upstream *up, const char *method, const char *tool,
-	struct JsonValue arguments);
+struct HttpHeaders *phrase_headers(
+	struct Upstream *up, const char *method, const char *tool, struct JsonValue arguments);
 /* Headers before and after the handshake, from the configuration and what was negotiated. */
 bool phrase_base_headers(struct Upstream *up, GError **error);
 bool phrase_session_headers(struct Upstream *up, GError **error);

@@ -17,11 +17,11 @@ struct Upstream;
 struct UpstreamCall;
 
 enum UpstreamState {
-	UPSTREAM_CLOSED,     /* never opened */
+	UPSTREAM_CLOSED, /* never opened */
 	UPSTREAM_SIGNED_OUT, /* nobody has signed in, or the server wants a new sign-in */
 	UPSTREAM_OPENING,
-	UPSTREAM_READY,      /* calls go out at once */
-	UPSTREAM_FAILED,     /* the last attempt failed; tried again by itself, and at the next call */
+	UPSTREAM_READY, /* calls go out at once */
+	UPSTREAM_FAILED, /* the last attempt failed; tried again by itself, and at the next call */
 };
 
 struct UpstreamHandlers {
@@ -41,7 +41,8 @@ struct UpstreamShared {
 
 /* An upstream for CONNECTOR, which outlives it. Does no I/O. */
 struct Upstream *upstream_new(const struct UpstreamShared *shared,
-	const struct ConnectorConfig *connector, const struct UpstreamHandlers *handlers, void *user);
+	const struct ConnectorConfig *connector, const struct UpstreamHandlers *handlers,
+	void *user);
 /* Frees at once: calls in flight end without an answer, nothing is said to the server (see
  * upstream_shutdown). NULL is fine. */
 void upstream_free(struct Upstream *upstream);
@@ -85,7 +86,7 @@ void upstream_refresh_tools(struct Upstream *upstream);
 struct UpstreamAnswer {
 	char *bytes;
 	struct RpcMessage message; /* RPC_RESULT or RPC_ERROR, one line, slices of BYTES */
-	enum Era era;              /* of the upstream */
+	enum Era era; /* of the upstream */
 };
 
 struct UpstreamCallHandlers {
@@ -93,17 +94,18 @@ struct UpstreamCallHandlers {
 	void (*answer)(struct UpstreamCall *call, struct UpstreamAnswer *answer, void *user);
 	void (*failed)(struct UpstreamCall *call, const GError *error, void *user);
 	/* notifications/progress of this call: the raw text and its slice of the token. */
-	void (*progress)(struct UpstreamCall *call, struct Slice text, struct Slice token, void *user);
+	void (*progress)(
+		struct UpstreamCall *call, struct Slice text, struct Slice token, void *user);
 };
 
 /* A request of the IDE, to be phrased for the upstream's era. Valid until upstream_call returns. */
 struct UpstreamRequest {
 	const struct RpcMessage *message;
-	const struct McpParams *params;   /* of the message */
-	enum Era era;                     /* the IDE's, in this request */
-	struct Slice client_info;         /* raw object of a legacy IDE's clientInfo; may be empty */
-	struct Slice name;                /* raw string to put in place of params.name */
-	const char *tool;                 /* the same, decoded */
+	const struct McpParams *params; /* of the message */
+	enum Era era; /* the IDE's, in this request */
+	struct Slice client_info; /* raw object of a legacy IDE's clientInfo; may be empty */
+	struct Slice name; /* raw string to put in place of params.name */
+	const char *tool; /* the same, decoded */
 };
 
 /* Sends a tools/call, now or as soon as the upstream is open. */

@@ -27,12 +27,18 @@ enum {
 
 static bool fail(GError **error, const char *path, int number)
 {
+	g_set_error(error, MUX_ERROR, MUX_ERROR_IO, "%s: %s", path, g_strerror(number));
+	return false;
+}
+
+/* Callers tell a file that is not there from one that cannot be read. */
+static void fail_open(GError **error, const char *path, int number)
+{
 	if (number == ENOENT)
 		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "%s: %s", path,
 			g_strerror(number));
 	else
-		g_set_error(error, MUX_ERROR, MUX_ERROR_IO, "%s: %s", path, g_strerror(number));
-	return false;
+		fail(error, path, number);
 }
 
 /* Closes without touching errno. */
@@ -79,7 +85,7 @@ char *file_read(const char *path, size_t max_bytes, size_t *len, GError **error)
 	/* Without O_NONBLOCK a pipe that nobody writes to would hang the open. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0) {
-		fail(error, path, errno);
+		fail_open(error, path, errno);
 		return NULL;
 	}
 	char *data = NULL;

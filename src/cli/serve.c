@@ -18,7 +18,8 @@
 enum {
 	FAREWELL_MS = 600,
 	LAST_WRITES_MS = 200,
-	OUT_HIGH_BYTES = 16 << 20, /* transfers pause while more than this waits for the IDE to read */
+	OUT_HIGH_BYTES =
+		16 << 20, /* transfers pause while more than this waits for the IDE to read */
 	CONNECTIONS_PER_UPSTREAM = 130,
 };
 
@@ -81,8 +82,10 @@ static gboolean on_signal(void *user)
 	return G_SOURCE_CONTINUE;
 }
 
-static bool serve_init(struct Serve *serve, const struct Config *config, GError **error)
+static bool serve_init(
+	struct Serve *serve, const struct Configuration *configuration, GError **error)
 {
+	const struct Config *config = configuration->config;
 	static const struct LineHandlers line_handlers = {on_line, on_overlong, on_end};
 	static const struct OutHandlers out_handlers = {on_closed, on_out_pressure};
 	const struct HttpOptions http = {
@@ -104,12 +107,13 @@ static bool serve_init(struct Serve *serve, const struct Config *config, GError 
 		.config = config,
 		.upstream = {serve->loop, serve->http, &config->mux, serve->eras},
 		.out = serve->out,
+		.config_path = configuration->user_path,
 		.pressure = on_in_pressure,
 		.user = serve,
 	};
 	serve->router = router_new(&options);
-	serve->in = line_reader_new(serve->loop, STDIN_FILENO, config->mux.max_message,
-		&line_handlers, serve);
+	serve->in = line_reader_new(
+		serve->loop, STDIN_FILENO, config->mux.max_message, &line_handlers, serve);
 	g_unix_signal_add(SIGTERM, on_signal, serve);
 	g_unix_signal_add(SIGINT, on_signal, serve);
 	return true;
@@ -152,7 +156,7 @@ int cli_serve(const struct CliOptions *options)
 	if (!configuration)
 		return output_fail(error);
 	struct Serve serve = {0};
-	if (!serve_init(&serve, configuration->config, &error)) {
+	if (!serve_init(&serve, configuration, &error)) {
 		serve_release(&serve);
 		return output_fail(error);
 	}

@@ -145,7 +145,7 @@ bool value_choice(
 bool value_choice_text(
 	const struct KeySpec *spec, const struct Setting *setting, void *field, GError **error)
 {
-	unsigned place;
+	unsigned place = 0;
 	if (!find_choice(spec, setting, &place, error))
 		return false;
 	set_text(field, spec->choices[place]);

@@ -114,6 +114,7 @@ static bool add_entry(struct Reading *reading, const struct IniLine *line, GErro
 
 static void add_value(struct Reading *reading, const struct IniLine *line)
 {
+	g_assert(reading->entry); /* the scanner refuses a continuation of nothing */
 	struct IniPart *part = g_new0(struct IniPart, 1);
 	part->line = line->number;
 	g_ptr_array_add(reading->entry->parts, part);

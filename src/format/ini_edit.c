@@ -79,7 +79,7 @@ static bool continues(const struct Walk *walk, guint index)
 
 static const char *text_end(const struct Walk *walk)
 {
-	return walk->text.data + walk->text.len;
+	return walk->text.len ? walk->text.data + walk->text.len : walk->text.data;
 }
 
 static bool ends_line(struct Slice whole)

@@ -184,7 +184,13 @@ char *answer_words(const struct ConnectorConfig *connector, const GError *error)
 	enum MuxError code =
 		error && error->domain == MUX_ERROR ? (enum MuxError)error->code : MUX_ERROR_FAILED;
 	const char *what = error ? error->message : "it is not available";
-	if (code == MUX_ERROR_SIGN_IN)
+	if (code == MUX_ERROR_SIGN_IN && connector->auth == AUTH_NONE)
+		g_string_printf(out,
+			"%s could not answer: %s. The configuration says `auth = none`, so nobody "
+			"can sign "
+			"in: set `auth` to what the server wants.",
+			title, what);
+	else if (code == MUX_ERROR_SIGN_IN)
 		g_string_printf(out,
 			"%s needs you to sign in (%s). Run `mcp-mux connect %s` in a terminal, "
 			"then "

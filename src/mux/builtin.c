@@ -1,7 +1,6 @@
 /* mcp-mux's own tools, named `mcp_mux` + separator + name. */
 #include "mux/internal.h"
 
-#include "base/file.h"
 #include "base/text.h"
 
 #include <string.h>
@@ -23,12 +22,14 @@ void builtin_append(const struct Router *router, GString *out, bool first)
 	json_begin_object(&w);
 	json_member_string(&w, "name", name);
 	json_member_string(&w, "description",
-		"Lists the MCP servers behind mcp-mux: which are connected, how many of their tools are "
+		"Lists the MCP servers behind mcp-mux: which are connected, how many of their "
+		"tools are "
 		"shown, and what to do about those that are not connected.");
 	json_key(&w, "inputSchema");
 	json_raw(&w, SLICE("{\"type\":\"object\",\"additionalProperties\":false}"));
 	json_key(&w, "annotations");
-	json_raw(&w, SLICE("{\"title\":\"Connectors\",\"readOnlyHint\":true,\"openWorldHint\":false}"));
+	json_raw(&w,
+		SLICE("{\"title\":\"Connectors\",\"readOnlyHint\":true,\"openWorldHint\":false}"));
 	json_end_object(&w);
 }
 
@@ -63,8 +64,8 @@ static void describe(GString *out, const struct Router *router, const struct Ups
 		g_string_append_c(out, ')');
 	}
 	if (upstream_state(up) == UPSTREAM_SIGNED_OUT)
-		g_string_append_printf(out, "; run `mcp-mux connect %s` in a terminal",
-			connector->name);
+		g_string_append_printf(
+			out, "; run `mcp-mux connect %s` in a terminal", connector->name);
 	g_string_append_c(out, '\n');
 }
 
@@ -78,10 +79,10 @@ bool builtin_call(struct Request *request, const char *name)
 	for (guint i = 0; i < router->upstreams->len; i++)
 		describe(text, router, router->upstreams->pdata[i]);
 	if (text->len == 0) {
-		g_autofree char *path = file_config_path();
-		g_string_printf(text, "No connector is configured. Add a section [connector:NAME] with url "
-				      "and auth to %s.",
-			path);
+		g_string_printf(text,
+			"No connector is configured. Add a section [connector:NAME] with url "
+			"and auth to %s.",
+			router->options.config_path);
 	}
 	g_autoptr(GString) out = g_string_new("{");
 	g_string_append(out, answer_result_prefix(request->era));

@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "base/text.h"
 
-static void dispatch(struct Request *request, const struct RpcMessage *message,
-	const struct McpParams *params);
+static void dispatch(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
 
 /* ---- answers ---- */
 
@@ -21,7 +21,8 @@ static void on_failed(struct UpstreamCall *call, const GError *error, void *user
 	answer_tool_error(request, words);
 }
 
-static void on_progress(struct UpstreamCall *call, struct Slice text, struct Slice token, void *user)
+static void on_progress(
+	struct UpstreamCall *call, struct Slice text, struct Slice token, void *user)
 {
 	struct Request *request = user;
 	(void)call;
@@ -41,7 +42,8 @@ static void answer_too_large(struct Request *request, size_t bytes)
 	const struct ConnectorConfig *connector = upstream_connector(request->upstream);
 	g_autofree char *title = text_printable(slice_of(connector_title(connector)), 100);
 	g_autofree char *text = g_strdup_printf(
-		"The result of %s is %.1f MiB, more than max_result (%.1f MiB). Ask for less at once, or "
+		"The result of %s is %.1f MiB, more than max_result (%.1f MiB). Ask for less at "
+		"once, or "
 		"raise max_result in the configuration if the IDE can read longer messages.",
 		title, (double)bytes / (1 << 20),
 		(double)request->router->config->mux.max_result / (1 << 20));
@@ -52,16 +54,17 @@ static void answer_too_large(struct Request *request, size_t bytes)
 static bool is_complete(struct Request *request, struct Slice result)
 {
 	struct JsonValue type = json_get(result, "resultType");
-	if (type.type == JSON_NONE || (type.type == JSON_STRING &&
-					      json_string_is(type.raw, SLICE("complete"))))
+	if (type.type == JSON_NONE ||
+		(type.type == JSON_STRING && json_string_is(type.raw, SLICE("complete"))))
 		return true;
 	const struct ConnectorConfig *connector = upstream_connector(request->upstream);
 	g_autofree char *title = text_printable(slice_of(connector_title(connector)), 100);
 	bool input = type.type == JSON_STRING && json_string_is(type.raw, SLICE("input_required"));
-	g_autofree char *text = g_strdup_printf(
-		input ? "%s asks for more input, which cannot be asked of this IDE. Nothing was done."
-		      : "%s answered with a kind of result that is not known.",
-		title);
+	g_autofree char *text =
+		g_strdup_printf(input ? "%s asks for more input, which cannot be asked of this "
+					"IDE. Nothing was done."
+				      : "%s answered with a kind of result that is not known.",
+			title);
 	answer_tool_error(request, text);
 	return false;
 }
@@ -115,7 +118,8 @@ static const char *prefix_for(const struct Request *request, enum Era upstream, 
 		return "";
 	struct JsonIter iter = json_iter(result);
 	struct JsonMember first;
-	return json_next(&iter, &first) ? "\"resultType\":\"complete\"," : "\"resultType\":\"complete\"";
+	return json_next(&iter, &first) ? "\"resultType\":\"complete\","
+					: "\"resultType\":\"complete\"";
 }
 
 static void on_answer(struct UpstreamCall *call, struct UpstreamAnswer *answer, void *user)
@@ -168,12 +172,13 @@ static bool could_be_of(const struct Router *router, const struct Upstream *up, 
 {
 	const struct ConnectorConfig *connector = upstream_connector(up);
 	size_t n = strlen(connector->prefix);
-	return connector->native || (g_str_has_prefix(name, connector->prefix) &&
-					    g_str_has_prefix(name + n, router->config->mux.separator));
+	return connector->native ||
+	       (g_str_has_prefix(name, connector->prefix) &&
+		       g_str_has_prefix(name + n, router->config->mux.separator));
 }
 
-static void answer_unknown(struct Request *request, const struct RpcMessage *message,
-	const char *name)
+static void answer_unknown(
+	struct Request *request, const struct RpcMessage *message, const char *name)
 {
 	struct Router *router = request->router;
 	const struct Upstream *absent = NULL;
@@ -200,8 +205,8 @@ static void answer_unknown(struct Request *request, const struct RpcMessage *mes
 	answer_error(request, RPC_INVALID_PARAMS, text);
 }
 
-static void dispatch(struct Request *request, const struct RpcMessage *message,
-	const struct McpParams *params)
+static void dispatch(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params)
 {
 	g_autofree char *name = json_string_dup(params->name);
 	if (!name) {

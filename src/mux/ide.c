@@ -2,7 +2,6 @@
  * alone: nothing upstream may delay them. */
 #include "mux/internal.h"
 
-#include "base/file.h"
 #include "base/text.h"
 
 #include <string.h>
@@ -16,8 +15,8 @@ static void append_text(GString *out, const char *text)
 	text_append_printable(out, slice_of(text), DESCRIPTION_BYTES);
 }
 
-static void describe_connector(GString *out, const struct ConnectorConfig *connector,
-	const char *separator)
+static void describe_connector(
+	GString *out, const struct ConnectorConfig *connector, const char *separator)
 {
 	g_string_append(out, "- ");
 	append_text(out, connector_title(connector));
@@ -41,12 +40,11 @@ static char *instructions(const struct Router *router)
 {
 	GString *out = g_string_new(NULL);
 	if (router->upstreams->len == 0) {
-		g_autofree char *path = file_config_path();
 		g_string_append_printf(out,
 			"mcp-mux has no upstream yet. To add one, write a section like\n"
 			"[connector:wiki]\nurl = https://wiki.example.com/mcp\nauth = none\n"
 			"into %s and start mcp-mux again.",
-			path);
+			router->options.config_path);
 		return g_string_free(out, FALSE);
 	}
 	g_string_append(out, "mcp-mux joins these MCP servers:\n");
@@ -107,7 +105,7 @@ void ide_initialize(struct Router *router, const struct Incoming *incoming)
 	struct Slice id = incoming->message.id.raw;
 	struct JsonValue asked = json_get(incoming->message.params.raw, "protocolVersion");
 	if (incoming->batch || router->revision || asked.type != JSON_STRING) {
-		const char *why = incoming->batch	? "initialize must not be part of a batch"
+		const char *why = incoming->batch    ? "initialize must not be part of a batch"
 				  : router->revision ? "initialize was answered already"
 						     : "initialize needs a string protocolVersion";
 		int code = asked.type != JSON_STRING ? RPC_INVALID_PARAMS : RPC_INVALID_REQUEST;

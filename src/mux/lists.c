@@ -57,8 +57,8 @@ static void answer_list(struct Request *request)
 	if (modern)
 		g_string_append_printf(out,
 			",\"ttlMs\":%" G_GINT64_FORMAT ",\"cacheScope\":\"private\",\"_meta\":{"
-			"\"" MCP_META_SERVER_INFO "\":{\"name\":\"mcp-mux\",\"version\":\"" MCP_MUX_VERSION
-			"\"}}",
+			"\"" MCP_META_SERVER_INFO
+			"\":{\"name\":\"mcp-mux\",\"version\":\"" MCP_MUX_VERSION "\"}}",
 			list_ttl_ms(router));
 	g_string_append_c(out, '}');
 	if (out->len > router->config->mux.max_result)
@@ -67,6 +67,7 @@ static void answer_list(struct Request *request)
 	else
 		answer_result(request, (struct Slice){out->str, out->len});
 	router->listed = true;
+	loop_timer_stop(&router->changed); /* the IDE has it now */
 	for (guint i = 0; i < router->upstreams->len; i++)
 		upstream_refresh_stale_tools(router->upstreams->pdata[i]);
 }
@@ -120,8 +121,8 @@ static void on_changed(void *user)
 {
 	struct Router *router = user;
 	if (router->revision && router->listed)
-		answer_notify(router,
-			SLICE("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}"));
+		answer_notify(router, SLICE("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/"
+					    "list_changed\"}"));
 	for (GList *link = router->listens.head; link; link = link->next)
 		notify_listen(link->data);
 }
@@ -148,8 +149,8 @@ void lists_tools(struct Upstream *upstream, void *user)
 	if (!catalog_set(router->catalog, upstream_connector(upstream), upstream_tools(upstream)))
 		return;
 	if ((router->listed || router->listens.length > 0) && !router->changed.loop)
-		loop_timer_start(router->loop, &router->changed, CHANGED_PAUSE_MS, on_changed,
-			router);
+		loop_timer_start(
+			router->loop, &router->changed, CHANGED_PAUSE_MS, on_changed, router);
 }
 
 /* ---- subscriptions/listen ---- */
@@ -160,8 +161,8 @@ void lists_listen(struct Router *router, const struct Incoming *incoming)
 	struct Slice id = incoming->message.id.raw;
 	struct Request *request = request_begin(router, incoming, "subscriptions/listen");
 	if (!request) {
-		answer_fault(router, incoming->batch, id, RPC_INVALID_REQUEST, "the id is in use",
-			NULL);
+		answer_fault(
+			router, incoming->batch, id, RPC_INVALID_REQUEST, "the id is in use", NULL);
 		return;
 	}
 	if (filter.type != JSON_OBJECT) {
@@ -169,9 +170,10 @@ void lists_listen(struct Router *router, const struct Incoming *incoming)
 		return;
 	}
 	bool tools = json_get(filter.raw, "toolsListChanged").type == JSON_TRUE;
-	g_autofree char *text = g_strdup_printf(
-		"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\",\"params\":{"
-		"\"_meta\":{\"" MCP_META_SUBSCRIPTION "\":%s},\"notifications\":{%s}}}",
+	g_autofree char *text = g_strdup_printf("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/"
+						"subscriptions/acknowledged\",\"params\":{"
+						"\"_meta\":{\"" MCP_META_SUBSCRIPTION
+						"\":%s},\"notifications\":{%s}}}",
 		request->id, tools ? "\"toolsListChanged\":true" : "");
 	answer_notify(router, slice_of(text));
 	/* A subscription to nothing stays open like any other: it is the IDE's to end. */
@@ -183,10 +185,12 @@ void lists_end_listen(struct Request *request)
 {
 	struct Router *router = request->router;
 	g_autofree char *result = g_strdup_printf(
-		"{\"resultType\":\"complete\",\"_meta\":{\"" MCP_META_SUBSCRIPTION "\":%s}}", request->id);
-	g_autofree char *cancelled = g_strdup_printf(
-		"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":%s}}",
+		"{\"resultType\":\"complete\",\"_meta\":{\"" MCP_META_SUBSCRIPTION "\":%s}}",
 		request->id);
+	g_autofree char *cancelled =
+		g_strdup_printf("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/"
+				"cancelled\",\"params\":{\"requestId\":%s}}",
+			request->id);
 	answer_result(request, slice_of(result));
 	answer_notify(router, slice_of(cancelled));
 }

@@ -27,8 +27,8 @@ struct Router *router_new(const struct RouterOptions *options)
 	for (guint i = 0; i < router->config->connectors->len; i++) {
 		const struct ConnectorConfig *connector = router->config->connectors->pdata[i];
 		if (connector->enabled)
-			g_ptr_array_add(router->upstreams,
-				upstream_new(&router->options.upstream, connector, &handlers, router));
+			g_ptr_array_add(router->upstreams, upstream_new(&router->options.upstream,
+								   connector, &handlers, router));
 	}
 	return router;
 }
@@ -100,8 +100,8 @@ static void answer_ping(struct Router *router, const struct Incoming *incoming)
 			"the id is in use", NULL);
 }
 
-static void refuse(struct Router *router, const struct Incoming *incoming, int code,
-	const char *message)
+static void refuse(
+	struct Router *router, const struct Incoming *incoming, int code, const char *message)
 {
 	answer_fault(router, incoming->batch, incoming->message.id.raw, code, message, NULL);
 }
@@ -156,12 +156,23 @@ static void handle_request(struct Router *router, struct Incoming *incoming)
 		handle_legacy(router, incoming);
 }
 
+static void answer_unreadable(
+	struct Router *router, struct Batch *batch, const struct RpcFault *fault)
+{
+	g_autofree char *text = NULL;
+	if (fault->code == RPC_PARSE_ERROR)
+		text = g_strdup_printf("Parse error at byte %zu: %s", fault->offset, fault->reason);
+	else
+		text = g_strdup_printf("Invalid Request: %s", fault->reason);
+	answer_fault(router, batch, fault->id.raw, fault->code, text, NULL);
+}
+
 void router_message(struct Router *router, struct Slice text, struct Batch *batch)
 {
 	struct Incoming incoming = {.batch = batch};
 	struct RpcFault fault;
 	if (!rpc_parse(text, &incoming.message, &fault)) {
-		answer_fault(router, batch, fault.id.raw, fault.code, fault.reason, NULL);
+		answer_unreadable(router, batch, &fault);
 		return;
 	}
 	switch (incoming.message.kind) {

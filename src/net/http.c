@@ -1,15 +1,16 @@
 /* Requests: from the caller to libcurl and back.
  *
- * libcurl's callbacks append to the request's buffer, set flags and put the request into the list of
- * those with news; they call nobody. The loop's first hook, at the end of every turn, gives libcurl the
- * time it asked for, collects finished transfers and then tells the handlers, until there is no more news.
- * So handlers run outside of libcurl and may start, cancel and end anything: a request is freed at once,
- * or, while one of its own handlers runs, when that returns.
+ * libcurl's callbacks append to the request's buffer, set flags and put the request into the
+ * list of those with news; they call nobody. The loop's first hook, at the end of every turn,
+ * gives libcurl the time it asked for, collects finished transfers and then tells the handlers,
+ * until there is no more news. So handlers run outside of libcurl and may start, cancel and end
+ * anything: a request is freed at once, or, while one of its own handlers runs, when that
+ * returns.
  *
- * A request owns its body buffer, bounded by max_body, and a reference to its headers; the bytes of a
- * posted body stay the caller's. Trusts nothing in an answer: headers are bounded in all, interim answers
- * and those of a proxy do not count as the answer, and an announced length only sizes the buffer
- * (untouched pages cost nothing). */
+ * A request owns its body buffer, bounded by max_body, and a reference to its headers; the bytes
+ * of a posted body stay the caller's. Trusts nothing in an answer: headers are bounded in all,
+ * interim answers and those of a proxy do not count as the answer, and an announced length only
+ * sizes the buffer (untouched pages cost nothing). */
 #include "net/http_internal.h"
 
 enum {
@@ -18,7 +19,7 @@ enum {
 	HANDLE_KEEP_HEADER_BYTES = 16 * 1024, /* a handle that holds more headers is not reused */
 };
 
-/* ---- from libcurl ------------------------------------------------------------------------------ */
+/* ---- from libcurl -------------------------------------------------------------------------- */
 
 static void add_news(struct HttpRequest *request)
 {
@@ -104,7 +105,8 @@ size_t http_on_body(char *bytes, size_t size, size_t count, void *user)
 		add_news(request);
 		return len;
 	}
-	/* More than fits came in one go, and the handler has not seen it yet: it may consume some. */
+	/* More than fits came in one go, and the handler has not seen it yet: it may consume
+	 * some. */
 	if (fits && request->data_ready && request->handlers.data) {
 		request->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
@@ -113,7 +115,7 @@ size_t http_on_body(char *bytes, size_t size, size_t count, void *user)
 	return 0;
 }
 
-/* ---- to the handlers --------------------------------------------------------------------------- */
+/* ---- to the handlers ----------------------------------------------------------------------- */
 
 static void leave_multi(struct HttpRequest *request)
 {
@@ -123,8 +125,8 @@ static void leave_multi(struct HttpRequest *request)
 	curl_multi_remove_handle(request->client->multi, request->handle->easy);
 }
 
-/* Lets a paused transfer go on. libcurl hands over what it kept meanwhile before this returns, and if that
- * fails it leaves the transfer as it is, with a hole in it: it is ended here. */
+/* Lets a paused transfer go on. libcurl hands over what it kept meanwhile before this returns,
+ * and if that fails it leaves the transfer as it is, with a hole in it: it is ended here. */
 static void resume(struct HttpRequest *request)
 {
 	if (!request->paused || !request->in_multi || request->client->held)
@@ -274,7 +276,7 @@ static void on_turn_end(void *user)
 		loop_timer_start(client->loop, &client->again, 0, on_again, client);
 }
 
-/* ---- from the caller --------------------------------------------------------------------------- */
+/* ---- from the caller ----------------------------------------------------------------------- */
 
 static char *dup_or_null(const char *text)
 {

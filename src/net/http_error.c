@@ -1,5 +1,5 @@
-/* What went wrong, in words for a person: the code says what a caller may conclude, the text names the
- * host, never the path or query (they may hold secrets). */
+/* What went wrong, in words for a person: the code says what a caller may conclude, the text
+ * names the host, never the path or query (they may hold secrets). */
 #include "net/http_internal.h"
 
 #include "base/error.h"
@@ -53,8 +53,7 @@ static const char *certificate_problem(CURL *easy, const char *detail)
 	}
 }
 
-static GError *unreachable(const char *format, ...) G_GNUC_PRINTF(1, 2);
-static GError *unreachable(const char *format, ...)
+G_GNUC_PRINTF(1, 2) static GError *unreachable(const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -67,7 +66,8 @@ static GError *connect_error(CURL *easy, const char *authority, const char *deta
 {
 	long number = 0;
 	curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &number);
-	/* libcurl's text names the address that it tried, which is the proxy's where there is one. */
+	/* libcurl's text names the address that it tried, which is the proxy's where there is
+	 * one. */
 	if (number == 0)
 		return unreachable("cannot connect to %s (%s)", authority, detail);
 	return unreachable(

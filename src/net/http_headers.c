@@ -1,5 +1,5 @@
-/* Request headers as libcurl wants them: a linked list of lines. The nodes and texts are our own, which
- * libcurl only reads, so that they can be wiped; it never copies the list itself. */
+/* Request headers as libcurl wants them: a linked list of lines. The nodes and texts are our
+ * own, which libcurl only reads, so that they can be wiped; it never copies the list itself. */
 #include "net/http_internal.h"
 
 #include "base/error.h"

@@ -1,9 +1,10 @@
 /* How libcurl is set up: the multi handle, the easy handles and their pool, trust and proxies.
  *
  * A new easy handle costs more than all else of a small request, so handles are kept and only
- * what differs between two requests is set. Trust: a client with both a certificate file and a directory parses
- * the file for every connection (20 to 30 ms for Debian's bundle), so the system's hashed directory is
- * used alone where there is one; only an own ca_file, which is small, comes beside it. */
+ * what differs between two requests is set. Trust: a client with both a certificate file and a
+ * directory parses the file for every connection (20 to 30 ms for Debian's bundle), so the
+ * system's hashed directory is used alone where there is one; only an own ca_file, which is
+ * small, comes beside it. */
 #include "net/http_internal.h"
 
 #include "base/error.h"
@@ -236,8 +237,9 @@ static void set_url(struct HttpHandle *handle, const char *url)
 	if (tls == handle->tls)
 		return;
 	handle->tls = tls;
-	/* HTTP/2 is agreed on inside TLS. While it may be, requests to one host wait for the first
-	 * connection to tell instead of opening their own; without TLS they would wait for nothing. */
+	/* HTTP/2 is agreed on inside TLS. While it may be, requests to one host wait for the
+	 * first connection to tell instead of opening their own; without TLS they would wait for
+	 * nothing. */
 	long version = tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
 	curl_easy_setopt(handle->easy, CURLOPT_HTTP_VERSION, version);
 	curl_easy_setopt(handle->easy, CURLOPT_PIPEWAIT, (long)tls);

@@ -1,11 +1,11 @@
 /* libcurl's descriptors in the loop.
  *
- * libcurl takes a kept connection's socket out after every request and puts it back for the next one. Each
- * would wake the loop for nothing, so a removal only marks: the watch stays until it fires while
- * marked (the server closed an idle connection, say) or the socket is closed. Closing goes through libcurl's
- * callback, before the number can come back. The one kind of descriptor that libcurl closes without
- * that callback, its resolver's, leaves a watch that fires as invalid, or for whoever has the number then: marked,
- * so it is dropped without harm. */
+ * libcurl takes a kept connection's socket out after every request and puts it back for the next
+ * one. Each would wake the loop for nothing, so a removal only marks: the watch stays until it
+ * fires while marked (the server closed an idle connection, say) or the socket is closed.
+ * Closing goes through libcurl's callback, before the number can come back. The one kind of
+ * descriptor that libcurl closes without that callback, its resolver's, leaves a watch that
+ * fires as invalid, or for whoever has the number then: marked, so it is dropped without harm. */
 #include "net/http_internal.h"
 
 #include <unistd.h>

@@ -1,15 +1,17 @@
 /* Lines from an inherited descriptor.
  *
- * Trusts nothing about its peer: a line has a limit, and what goes over it is skipped without being
- * kept. Bytes lie in one buffer between `start` and `end`; lines are handed out where they lie. `scanned`
- * is how far the first of them was searched for its LF, so that a long line that comes in pieces is
- * searched once. The buffer grows by doubling while a line does not fit and shrinks again after it.
+ * Trusts nothing about its peer: a line has a limit, and what goes over it is skipped without
+ * being kept. Bytes lie in one buffer between `start` and `end`; lines are handed out where they
+ * lie. `scanned` is how far the first of them was searched for its LF, so that a long line that
+ * comes in pieces is searched once. The buffer grows by doubling while a line does not fit and
+ * shrinks again after it.
  *
- * The descriptor is shared with whoever started us, so it stays as it is: it is read once, when the
- * loop says that it is readable, which never blocks. While held it is not watched at all (a hang-up
- * would be reported for ever otherwise); lines that were already read are delivered from the loop after
- * the release, by a timer of no delay. Handlers may hold or free the reader: a free during delivery
- * is carried out when the delivery returns, since the line's bytes live until then. */
+ * The descriptor is shared with whoever started us, so it stays as it is: it is read once, when
+ * the loop says that it is readable, which never blocks. While held it is not watched at all (a
+ * hang-up would be reported for ever otherwise); lines that were already read are delivered from
+ * the loop after the release, by a timer of no delay. Handlers may hold or free the reader: a
+ * free during delivery is carried out when the delivery returns, since the line's bytes live
+ * until then. */
 #include "net/stdio.h"
 
 #include <errno.h>
@@ -87,7 +89,8 @@ static void deliver_lines(struct LineReader *reader)
 	}
 }
 
-/* Looks at what is left after the complete lines: the beginning of one that may be too long already. */
+/* Looks at what is left after the complete lines: the beginning of one that may be too long
+ * already. */
 static void limit_rest(struct LineReader *reader)
 {
 	size_t len = reader->end - reader->start;

@@ -1,23 +1,26 @@
 /* The loop: one GSource that carries every descriptor and timer of the network side.
  *
- * GLib writes its wake-up eventfd, and turns once more, whenever a source's descriptors or ready time
- * change. Five rules keep that out of the ordinary course of a call; this file holds the first two:
+ * GLib writes its wake-up eventfd, and turns once more, whenever a source's descriptors or ready
+ * time change. Five rules keep that out of the ordinary course of a call; this file holds the
+ * first two:
  *
- * 1. The source may recurse, so that GLib does not take its descriptors out and put them back around
- *    each dispatch. In exchange nobody iterates the context inside a callback.
- * 2. The ready time is set at most once a turn, at its end, and only where it must change. Timers
- *    are armed lazily: `earliest_us` is a lower bound of what is due, a timer that starts later or
- *    stops leaves it alone, and a turn that comes too early for anything looks through the list and
- *    arms the next one. With nothing pending there is at most one such turn, then none.
+ * 1. The source may recurse, so that GLib does not take its descriptors out and put them back
+ *    around each dispatch. In exchange nobody iterates the context inside a callback.
+ * 2. The ready time is set at most once a turn, at its end, and only where it must change.
+ *    Timers are armed lazily: `earliest_us` is a lower bound of what is due, a timer that starts
+ *    later or stops leaves it alone, and a turn that comes too early for anything looks through
+ *    the list and arms the next one. With nothing pending there is at most one such turn, then
+ *    none.
  * 3. libcurl's sockets stay registered while it has no use for them (src/net/http_sockets.c).
  * 4. libcurl's timer of 0 is served at once (src/net/http.c).
- * 5. What was finished in a turn is handed on, and what that produced is written, at its end: the hooks.
+ * 5. What was finished in a turn is handed on, and what that produced is written, at its end:
+ *    the hooks.
  *
- * A turn is: descriptors, expired timers, hooks. Callbacks may do anything to any watch or timer. A watch
- * that is dropped during a turn leaves the context at once (its descriptor may be closed and its number come
- * back) while its structure stays in the list, marked, until the turn ends. A timer that is dropped
- * is unlinked from whatever list it is in; the list heads are nodes themselves, so no one walks over
- * freed memory. */
+ * A turn is: descriptors, expired timers, hooks. Callbacks may do anything to any watch or
+ * timer. A watch that is dropped during a turn leaves the context at once (its descriptor may be
+ * closed and its number come back) while its structure stays in the list, marked, until the turn
+ * ends. A timer that is dropped is unlinked from whatever list it is in; the list heads are
+ * nodes themselves, so no one walks over freed memory. */
 #include "net/loop.h"
 
 enum {
@@ -189,7 +192,8 @@ static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer user)
 
 struct Loop *loop_new(GMainContext *context)
 {
-	/* Without `prepare` and `check`, GLib itself looks at the descriptors and the ready time. */
+	/* Without `prepare` and `check`, GLib itself looks at the descriptors and the ready
+	 * time. */
 	static GSourceFuncs functions = {.dispatch = dispatch};
 	struct Loop *loop = g_new0(struct Loop, 1);
 	loop->source = g_source_new(&functions, sizeof(struct LoopSource));

@@ -1,15 +1,16 @@
 /* Messages to an inherited descriptor.
  *
- * Owns a list of pieces. Small ones are gathered in blocks, large ones are kept as they came and freed
- * as soon as they are written, so that a large message costs its own size once. Everything is written
- * by the loop's last hook, once a turn; what does not fit waits for the descriptor to be writable.
+ * Owns a list of pieces. Small ones are gathered in blocks, large ones are kept as they came and
+ * freed as soon as they are written, so that a large message costs its own size once. Everything
+ * is written by the loop's last hook, once a turn; what does not fit waits for the descriptor to
+ * be writable.
  *
- * The descriptor is shared with whoever started us and stays as it is, never O_NONBLOCK:
- * sockets take MSG_DONTWAIT; files are simply written; anything else (pipes, terminals) gets at most
+ * The descriptor is shared with whoever started us and stays as it is, never O_NONBLOCK: sockets
+ * take MSG_DONTWAIT; files are simply written; anything else (pipes, terminals) gets at most
  * PIPE_BUF bytes each time that poll says it is writable, which cannot block. The descriptor is
- * always watched, since its error or hang-up is how the reader's end shows while nothing is written. SIGPIPE
- * must be ignored by the program. Handlers are called from the loop alone, and each is the last thing that
- * its caller does, so they may free the queue. */
+ * always watched, since its error or hang-up is how the reader's end shows while nothing is
+ * written. SIGPIPE must be ignored by the program. Handlers are called from the loop alone, and
+ * each is the last thing that its caller does, so they may free the queue. */
 #include "net/stdio.h"
 
 #include <errno.h>

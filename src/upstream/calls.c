@@ -89,8 +89,8 @@ static void wait_for_upstream(struct UpstreamCall *call)
 
 /* ---- answers ---- */
 
-static bool is_progress_of(const struct UpstreamCall *call, const struct RpcMessage *message,
-	struct JsonValue *token)
+static bool is_progress_of(
+	const struct UpstreamCall *call, const struct RpcMessage *message, struct JsonValue *token)
 {
 	int64_t id;
 	*token = json_get(message->params.raw, "progressToken");

@@ -105,14 +105,16 @@ static void write_facts(const struct EraStore *store)
 	json_member_int(&w, "v", 1);
 	json_key(&w, "urls");
 	json_begin_object(&w);
-	g_autoptr(GList) urls = g_list_sort(g_hash_table_get_keys(store->facts), (GCompareFunc)strcmp);
+	g_autoptr(GList) urls =
+		g_list_sort(g_hash_table_get_keys(store->facts), (GCompareFunc)strcmp);
 	for (const GList *url = urls; url; url = url->next) {
 		const struct Facts *facts = g_hash_table_lookup(store->facts, url->data);
 		json_key(&w, url->data);
 		json_begin_object(&w);
 		for (unsigned era = ERA_LEGACY; era <= ERA_MODERN; era++) {
 			if (facts->fact[era] != ERA_FACT_NONE)
-				json_member_string(&w, era_names[era], fact_names[facts->fact[era]]);
+				json_member_string(
+					&w, era_names[era], fact_names[facts->fact[era]]);
 		}
 		json_end_object(&w);
 	}

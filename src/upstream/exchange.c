@@ -38,7 +38,7 @@ struct Exchange {
 	struct LoopTimer idle, limit, pause;
 	char *session;
 	int status;
-	bool is_stream;  /* the answer under way is SSE */
+	bool is_stream; /* the answer under way is SSE */
 	bool had_stream; /* sse was initialised */
 	bool repeated;
 	unsigned resumes;
@@ -191,8 +191,9 @@ static void on_head(struct HttpRequest *http, void *user)
 	const char *session = http_request_header(http, "mcp-session-id");
 	if (session && !ex->session)
 		ex->session = g_strdup(session);
-	ex->is_stream = ex->status == 200 && exchange_is_media_type(http_request_header(http,
-		"content-type"), "text/event-stream");
+	ex->is_stream = ex->status == 200 &&
+			exchange_is_media_type(
+				http_request_header(http, "content-type"), "text/event-stream");
 	if (!ex->is_stream)
 		return;
 	if (ex->had_stream)
@@ -276,7 +277,8 @@ static void recover(struct Exchange *ex, const GError *error)
 			start_resume, ex);
 		return;
 	}
-	if (ex->spec.repeatable && !ex->repeated && g_error_matches(error, MUX_ERROR, MUX_ERROR_BROKEN)) {
+	if (ex->spec.repeatable && !ex->repeated &&
+		g_error_matches(error, MUX_ERROR, MUX_ERROR_BROKEN)) {
 		ex->repeated = true;
 		log_debug(ex->spec.connector, "sending a request again: %s", error->message);
 		start_post(ex);
@@ -299,7 +301,8 @@ static enum MuxError code_of_status(int status)
 }
 
 /* The error of an HTTP status, with what the server says of it. */
-static GError *status_error(int status, const struct ExchangeResult *result, struct HttpRequest *http)
+static GError *status_error(
+	int status, const struct ExchangeResult *result, struct HttpRequest *http)
 {
 	g_autoptr(GString) text = g_string_new(NULL);
 	g_string_printf(text, "HTTP %d", status);
@@ -336,8 +339,8 @@ static void read_body(struct Exchange *ex, struct HttpRequest *http)
 	const char *why = is_json ? "it is empty" : NULL;
 	ex->busy++;
 	if (is_json && len > 0)
-		result.has_message = find_answer(ex, (struct Slice){result.bytes, len}, true,
-			&result.message, &why);
+		result.has_message = find_answer(
+			ex, (struct Slice){result.bytes, len}, true, &result.message, &why);
 	ex->busy--;
 	if (ex->dead) {
 		g_free(result.bytes);
@@ -353,7 +356,8 @@ static void read_body(struct Exchange *ex, struct HttpRequest *http)
 		error = g_error_new(MUX_ERROR, MUX_ERROR_UPSTREAM,
 			"it answered with %s instead of JSON", shown_type);
 	} else if (!result.has_message) {
-		error = g_error_new(MUX_ERROR, MUX_ERROR_UPSTREAM, "its answer is not valid: %s", why);
+		error = g_error_new(
+			MUX_ERROR, MUX_ERROR_UPSTREAM, "its answer is not valid: %s", why);
 	}
 	result.error = error;
 	finish(ex, &result);
@@ -366,8 +370,8 @@ static void on_done(struct HttpRequest *http, const GError *error, void *user)
 	if (error) {
 		recover(ex, error);
 	} else if (ex->is_stream) {
-		g_autoptr(GError) cut = g_error_new_literal(MUX_ERROR, MUX_ERROR_BROKEN,
-			"the stream ended before the answer");
+		g_autoptr(GError) cut = g_error_new_literal(
+			MUX_ERROR, MUX_ERROR_BROKEN, "the stream ended before the answer");
 		recover(ex, cut);
 	} else {
 		read_body(ex, http);
@@ -411,8 +415,8 @@ static void start_resume(void *user)
 	ex->http = http_request_start(ex->spec.http, &http, &http_handlers, ex);
 }
 
-struct Exchange *exchange_start(const struct ExchangeSpec *spec,
-	const struct ExchangeHandlers *handlers, void *user)
+struct Exchange *exchange_start(
+	const struct ExchangeSpec *spec, const struct ExchangeHandlers *handlers, void *user)
 {
 	struct Exchange *ex = g_new0(struct Exchange, 1);
 	ex->spec = *spec;

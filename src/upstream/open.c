@@ -141,7 +141,7 @@ static void try_other(struct Upstream *up, enum Era other, const struct Exchange
 		probe(up, other);
 		return;
 	}
-	const char *what = result->error ? result->error->message
+	const char *what = result->error          ? result->error->message
 			   : failed == ERA_LEGACY ? "it refused initialize"
 						  : "it refused server/discover";
 	g_autofree char *text =
@@ -170,8 +170,7 @@ static void on_discover(struct Exchange *exchange, struct ExchangeResult *result
 	struct JsonValue versions = {0};
 	bool unsupported = code == RPC_UNSUPPORTED_VERSION;
 	if (unsupported)
-		versions = json_get(
-			json_get(result->message.error.raw, "data").raw, "supported");
+		versions = json_get(json_get(result->message.error.raw, "data").raw, "supported");
 	else if (!result->error && result->has_message && result->message.kind == RPC_RESULT)
 		versions = json_get(result->message.result.raw, "supportedVersions");
 	if (!unsupported && lists_revision(versions, true)) {
@@ -184,9 +183,9 @@ static void on_discover(struct Exchange *exchange, struct ExchangeResult *result
 	}
 	if (proves_modern(code) && !lists_revision(versions, false)) {
 		g_autofree char *shown = text_printable(versions.raw, 200);
-		g_autofree char *text = g_strdup_printf(
-			"it refused revision " MCP_MODERN " (error %" G_GINT64_FORMAT "%s%s)", code,
-			versions.type == JSON_ARRAY ? ", it supports " : "", shown);
+		g_autofree char *text = g_strdup_printf("it refused revision " MCP_MODERN
+							" (error %" G_GINT64_FORMAT "%s%s)",
+			code, versions.type == JSON_ARRAY ? ", it supports " : "", shown);
 		fail_text(up, text);
 		return;
 	}
@@ -225,7 +224,8 @@ static void on_initialize(struct Exchange *exchange, struct ExchangeResult *resu
 	up->probe = NULL;
 	if (proves_nothing(up, result))
 		return;
-	bool has_result = !result->error && result->has_message && result->message.kind == RPC_RESULT;
+	bool has_result =
+		!result->error && result->has_message && result->message.kind == RPC_RESULT;
 	if (!has_result) {
 		try_other(up, ERA_MODERN, result);
 		return;
@@ -235,7 +235,8 @@ static void on_initialize(struct Exchange *exchange, struct ExchangeResult *resu
 	if (!revision || !mcp_is_legacy_revision(revision)) {
 		g_autofree char *shown = text_printable(slice_of(revision), 40);
 		g_autofree char *text = g_strdup_printf(
-			"it answered initialize with protocol version \"%s\", which is not known", shown);
+			"it answered initialize with protocol version \"%s\", which is not known",
+			shown);
 		fail_text(up, text);
 		return;
 	}
@@ -271,8 +272,7 @@ static void probe(struct Upstream *up, enum Era era)
 		spec.headers = http_headers_ref(up->base_headers);
 	}
 	spec.body = slice_of(up->probe_body);
-	up->probe =
-		exchange_start(&spec, era == ERA_MODERN ? &discover : &initialize, up);
+	up->probe = exchange_start(&spec, era == ERA_MODERN ? &discover : &initialize, up);
 	http_headers_unref(spec.headers);
 }
 

@@ -11,7 +11,8 @@
 /* The reserved members of _meta for a request that is not a modern IDE's own. */
 static void append_reserved_meta(GString *out, struct Slice client_info)
 {
-	g_string_append(out, "\"" MCP_META_VERSION "\":\"" MCP_MODERN "\",\"" MCP_META_CLIENT_INFO "\":");
+	g_string_append(
+		out, "\"" MCP_META_VERSION "\":\"" MCP_MODERN "\",\"" MCP_META_CLIENT_INFO "\":");
 	if (client_info.len > 0)
 		g_string_append_len(out, client_info.data, (gssize)client_info.len);
 	else
@@ -19,12 +20,12 @@ static void append_reserved_meta(GString *out, struct Slice client_info)
 	g_string_append(out, ",\"" MCP_META_CAPABILITIES "\":{}");
 }
 
-char *phrase_own_request(const struct Upstream *up, int64_t id, const char *method,
-	const char *params)
+char *phrase_own_request(
+	const struct Upstream *up, int64_t id, const char *method, const char *params)
 {
 	GString *out = g_string_new(NULL);
-	g_string_printf(out, "{\"jsonrpc\":\"2.0\",\"id\":%" G_GINT64_FORMAT ",\"method\":\"%s\"", id,
-		method);
+	g_string_printf(out, "{\"jsonrpc\":\"2.0\",\"id\":%" G_GINT64_FORMAT ",\"method\":\"%s\"",
+		id, method);
 	if (up->era == ERA_MODERN) {
 		g_string_append(out, ",\"params\":{\"_meta\":{");
 		append_reserved_meta(out, (struct Slice){0});
@@ -77,8 +78,8 @@ static void edit_meta(struct Edits *edits, const struct Upstream *up,
 	edits_replace(edits, message, params->meta.raw, (struct Slice){text->str, text->len});
 }
 
-char *phrase_call(const struct Upstream *up, const struct UpstreamRequest *request, int64_t id,
-	size_t *len)
+char *phrase_call(
+	const struct Upstream *up, const struct UpstreamRequest *request, int64_t id, size_t *len)
 {
 	char id_text[24];
 	int n = snprintf(id_text, sizeof id_text, "%" G_GINT64_FORMAT, id);
@@ -140,8 +141,8 @@ static void add_param(const char *name, const char *value, void *user)
 		g_warn_if_reached();
 }
 
-static struct HttpHeaders *modern_headers(const struct Upstream *up, const char *method,
-	const char *name)
+static struct HttpHeaders *modern_headers(
+	const struct Upstream *up, const char *method, const char *name)
 {
 	struct HttpHeaders *headers = http_headers_copy(up->session_headers);
 	add_param("Mcp-Method", method, headers);
@@ -163,8 +164,8 @@ static const struct Tool *find_tool(const struct Upstream *up, const char *name)
 	return NULL;
 }
 
-struct HttpHeaders *phrase_headers(struct Upstream *up, const char *method, const char *tool,
-	struct JsonValue arguments)
+struct HttpHeaders *phrase_headers(
+	struct Upstream *up, const char *method, const char *tool, struct JsonValue arguments)
 {
 	if (up->era != ERA_MODERN)
 		return http_headers_ref(up->session_headers);

@@ -53,8 +53,7 @@ static void start(struct Upstream *up, enum HttpMethod method, char *body)
 	post->body = body;
 	post->link.data = post;
 	g_queue_push_tail_link(&up->posts, &post->link);
-	struct HttpHeaders *headers =
-		up->session_headers ? up->session_headers : up->base_headers;
+	struct HttpHeaders *headers = up->session_headers ? up->session_headers : up->base_headers;
 	struct HttpSpec spec = {
 		.method = method,
 		.url = up->connector->url,
@@ -74,10 +73,11 @@ void upstream_post(struct Upstream *up, char *body)
 
 void upstream_post_cancelled(struct Upstream *up, int64_t id, const char *reason)
 {
-	upstream_post(up, g_strdup_printf("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\","
-					  "\"params\":{\"requestId\":%" G_GINT64_FORMAT
-					  ",\"reason\":\"%s\"}}",
-				  id, reason));
+	upstream_post(
+		up, g_strdup_printf("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\","
+				    "\"params\":{\"requestId\":%" G_GINT64_FORMAT
+				    ",\"reason\":\"%s\"}}",
+			    id, reason));
 }
 
 void upstream_delete_session(struct Upstream *up)

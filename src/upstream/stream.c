@@ -38,8 +38,8 @@ static void on_head(struct HttpRequest *http, void *user)
 	struct Stream *stream = user;
 	stream->status = http_request_status(http);
 	stream->is_stream = stream->status == 200 &&
-			    exchange_is_media_type(http_request_header(http, "content-type"),
-				    "text/event-stream");
+			    exchange_is_media_type(
+				    http_request_header(http, "content-type"), "text/event-stream");
 	sse_restart(&stream->sse);
 	if (stream->is_stream && stream->reopened)
 		upstream_refresh_tools(stream->up);
@@ -96,7 +96,8 @@ static void on_done(struct HttpRequest *http, const GError *error, void *user)
 		upstream_renew(stream->up, stream->up->generation); /* frees this stream */
 		return;
 	}
-	bool refused = !error && !stream->is_stream && stream->status < 500 && stream->status != 429;
+	bool refused =
+		!error && !stream->is_stream && stream->status < 500 && stream->status != 429;
 	if (refused)
 		log_debug(stream->up->connector->name, "no notification stream: HTTP %d",
 			stream->status);

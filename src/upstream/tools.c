@@ -150,7 +150,8 @@ static void on_page(struct Exchange *exchange, struct ExchangeResult *result, vo
 	struct Upstream *up = listing->up;
 	listing->exchange = NULL;
 	if (up->session && (result->status == 404 || result->status == 400) && !up->list_renewed) {
-		up->list_renewed = true; /* a page that is refused in the new session too is an error */
+		up->list_renewed =
+			true; /* a page that is refused in the new session too is an error */
 		upstream_renew(up, up->generation);
 		return;
 	}

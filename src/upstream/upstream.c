@@ -11,7 +11,8 @@
 #include "base/log.h"
 
 struct Upstream *upstream_new(const struct UpstreamShared *shared,
-	const struct ConnectorConfig *connector, const struct UpstreamHandlers *handlers, void *user)
+	const struct ConnectorConfig *connector, const struct UpstreamHandlers *handlers,
+	void *user)
 {
 	struct Upstream *up = g_new0(struct Upstream, 1);
 	up->shared = *shared;
@@ -160,8 +161,8 @@ void upstream_set_state(struct Upstream *up, enum UpstreamState state, const GEr
 	up->handlers.state(up, up->user);
 }
 
-struct ExchangeSpec upstream_exchange_spec(const struct Upstream *up, unsigned idle_ms,
-	unsigned limit_ms)
+struct ExchangeSpec upstream_exchange_spec(
+	const struct Upstream *up, unsigned idle_ms, unsigned limit_ms)
 {
 	return (struct ExchangeSpec){
 		.loop = up->shared.loop,
@@ -189,7 +190,8 @@ static void serve_request(struct Upstream *up, const struct RpcMessage *message)
 		return;
 	g_autofree char *id = slice_dup(message->id.raw);
 	if (rpc_method_is(message, "ping"))
-		upstream_post(up, g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}", id));
+		upstream_post(
+			up, g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}", id));
 	else
 		upstream_post(up,
 			g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":-32601,"

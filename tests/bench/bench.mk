@@ -37,7 +37,8 @@ $(BENCH_BIN)/memory-server: tests/bench/memory-server.c tests/bench/wire.c $(BEN
 	@mkdir -p $(@D)
 	$(BENCH_CC) -o $@ $(filter %.c,$^)
 
-# Linked with every library that mcp-mux has, needed or not.
-$(BENCH_BIN)/base: tests/bench/base.c
+# Linked with the libraries that mcp-mux itself was linked with, though it needs none.
+$(BENCH_BIN)/base: tests/bench/base.c $(BUILD)/mcp-mux
 	@mkdir -p $(@D)
-	$(BENCH_CC) -o $@ $< -Wl,--no-as-needed $(PKG_LIBS)
+	$(BENCH_CC) -o $@ $< -Wl,--no-as-needed \
+		$$(readelf -d $(BUILD)/mcp-mux | sed -n 's/.*(NEEDED).*\[\(.*\)\].*/-l:\1/p')

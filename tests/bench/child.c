@@ -17,7 +17,10 @@ enum { RUNNING_MAX = 64, LINE_TIMEOUT_MS = 20000 };
 /* For the signal handler: what is to be killed if the benchmark is interrupted. */
 static volatile pid_t running[RUNNING_MAX];
 
-G_DEFINE_QUARK(bench - error - quark, bench_error)
+GQuark bench_error_quark(void)
+{
+	return g_quark_from_static_string("bench-error");
+}
 
 static void remember(pid_t from, pid_t to)
 {

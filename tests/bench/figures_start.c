@@ -87,7 +87,7 @@ void figures_start(struct Bench *bench)
 	for (unsigned i = 0; ok && i < n; i++) {
 		ok = base_round(bench, &base[i], &error) &&
 		     start_round(bench, &home, &mux[i], &error);
-		ratio[i] = mux[i] / base[i];
+		ratio[i] = ok ? mux[i] / base[i] : 0;
 	}
 	if (ok)
 		report_add(bench->report, name, median(ratio, n), AT_MOST, 1.2, "x base",

@@ -1,4 +1,5 @@
-/* A loop of one's own for tests: a fresh context, turned until something has happened or time is up. */
+/* A loop of one's own for tests: a fresh context, turned until something has happened or time is
+ * up. */
 #ifndef MCP_MUX_TESTS_NET_LOOP_FIXTURE_H
 #define MCP_MUX_TESTS_NET_LOOP_FIXTURE_H
 

@@ -1,5 +1,5 @@
-/* A loopback HTTP peer whose every byte a test decides: each connection runs the test's script in a thread
- * of its own, so it may be slow, cut off or rude without holding up another. */
+/* A loopback HTTP peer whose every byte a test decides: each connection runs the test's script
+ * in a thread of its own, so it may be slow, cut off or rude without holding up another. */
 #ifndef MCP_MUX_TESTS_SCRIPTED_SERVER_H
 #define MCP_MUX_TESTS_SCRIPTED_SERVER_H
 

@@ -1,4 +1,4 @@
-/* What happens between requests: connections kept, requests in parallel, cancelled, held, by a proxy. */
+/* What happens between requests: connections kept, requests in parallel, cancelled, held. */
 #include "http_fixture.h"
 
 #include <signal.h>
@@ -527,103 +527,6 @@ static void a_large_answer_costs_its_own_size(void **state)
 #endif
 }
 
-/* ---- proxies and trust ------------------------------------------------------------------------- */
-
-static void proxy_answer(struct ScriptedConnection *c)
-{
-	while (scripted_read_request(c)) {
-		if (g_str_has_prefix(c->head->str, "CONNECT"))
-			scripted_send(c, "HTTP/1.1 403 Forbidden\r\nX-A: proxy\r\n"
-					 "Content-Length: 4\r\n\r\nnope");
-		else
-			scripted_send(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
-	}
-}
-
-static void a_proxy_is_used_except_for_loopback(void **state)
-{
-	(void)state;
-	struct ScriptedServer proxy;
-	scripted_server_init(&proxy, proxy_answer);
-	g_autofree char *proxy_url = g_strdup_printf("http://127.0.0.1:%u", proxy.port);
-	struct HttpOptions options = {.proxy = proxy_url, .max_connections = 8};
-	struct Http http;
-	http_init(&http, answer_each, &options);
-	struct Call call;
-	call_init(&call, &http);
-	call_run(&call, "/direct");
-	assert_answered(&call, 200, "hello");
-	assert_int_equal(proxy.requests, 0);
-	call_release(&call);
-
-	call_init(&call, &http);
-	call_start_url(&call, "http://mcp.example/far");
-	turn_until(&http.fixture, call.dones, 1);
-	assert_answered(&call, 200, "hello");
-	assert_non_null(strstr(proxy.log->str, "GET http://mcp.example/far HTTP/1.1\r\n"));
-	call_release(&call);
-
-	call_init(&call, &http);
-	call_start_url(&call, "https://mcp.example/far");
-	turn_until(&http.fixture, call.dones, 1);
-	assert_failed(&call, MUX_ERROR_UNREACHABLE,
-		"the proxy did not connect to mcp.example:443 (status 403)");
-	assert_int_equal(call.heads + call.datas, 0);
-	assert_false(call.was_sent);
-	call_release(&call);
-	http_release(&http);
-	scripted_server_release(&proxy);
-}
-
-static void proxy_variables_are_obeyed_but_not_for_loopback(void **state)
-{
-	(void)state;
-	struct ScriptedServer proxy;
-	scripted_server_init(&proxy, proxy_answer);
-	g_autofree char *proxy_url = g_strdup_printf("http://127.0.0.1:%u", proxy.port);
-	g_setenv("http_proxy", proxy_url, TRUE);
-	g_setenv("no_proxy", "far.invalid", TRUE);
-	struct Http http;
-	http_init(&http, answer_each, NULL);
-	g_autofree char *by_name = g_strdup_printf("http://localhost:%u/", http.server.port);
-	struct {
-		const char *url;
-		int by_proxy;
-	} cases[] = {{by_name, 0}, {"http://mcp.example/", 1}, {"http://far.invalid/", 1}};
-	for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
-		struct Call call;
-		call_init(&call, &http);
-		call_start_url(&call, cases[i].url);
-		turn_until(&http.fixture, call.dones, 1);
-		assert_int_equal(proxy.requests, cases[i].by_proxy);
-		if (i == 2)
-			assert_non_null(call.error);
-		else
-			assert_answered(&call, 200, "hello");
-		call_release(&call);
-	}
-	g_unsetenv("http_proxy");
-	g_unsetenv("no_proxy");
-	http_release(&http);
-	scripted_server_release(&proxy);
-}
-
-static void a_ca_file_that_cannot_be_read_is_an_error_at_once(void **state)
-{
-	(void)state;
-	struct Fixture fixture;
-	fixture_init(&fixture);
-	const char *const paths[] = {"/nonexistent/ca.pem", "/", "/dev/null", "/proc/version"};
-	for (unsigned i = 0; i < G_N_ELEMENTS(paths); i++) {
-		g_autoptr(GError) error = NULL;
-		struct HttpOptions options = {.ca_file = paths[i]};
-		assert_null(http_client_new(fixture.loop, &options, &error));
-		assert_true(g_error_matches(error, MUX_ERROR, MUX_ERROR_IO));
-		assert_non_null(strstr(error->message, paths[i]));
-	}
-	fixture_release(&fixture);
-}
-
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -644,9 +547,6 @@ int main(void)
 		cmocka_unit_test(an_overflow_at_release_ends_the_request),
 		cmocka_unit_test(cancelled_while_held),
 		cmocka_unit_test(a_large_answer_costs_its_own_size),
-		cmocka_unit_test(a_proxy_is_used_except_for_loopback),
-		cmocka_unit_test(proxy_variables_are_obeyed_but_not_for_loopback),
-		cmocka_unit_test(a_ca_file_that_cannot_be_read_is_an_error_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -335,7 +335,8 @@ static void an_endless_line_takes_no_memory(void **state)
 	run_feed(1 << 20, 64 << 20, 32 << 20, &peer);
 	assert_int_equal(peer->lines, 0);
 	assert_int_equal(peer->overlong, 2);
-	/* The writing thread's own 32 MiB are gone by now; sanitizers keep freed memory for a while. */
+	/* The writing thread's own 32 MiB are gone by now; sanitizers keep freed memory for a
+	 * while. */
 #if !defined(__SANITIZE_ADDRESS__)
 	assert_true(resident_bytes() < before + (4 << 20));
 #else

@@ -187,7 +187,8 @@ static void send_large(struct Writer *writer, size_t len, unsigned times, unsign
 	for (unsigned i = 0; i < times; i++) {
 		char *bytes = pattern(len);
 		out_queue_copy(writer->queue, (struct Slice){bytes, 1});
-		/* Parts of the whole: a small head, a large middle of an owned block, a small tail. */
+		/* Parts of the whole: a small head, a large middle of an owned block, a small
+		 * tail. */
 		char tail[2] = {bytes[len - 2], bytes[len - 1]};
 		out_queue_take(writer->queue, bytes, 1, len - 3);
 		out_queue_copy(writer->queue, (struct Slice){tail, 2});

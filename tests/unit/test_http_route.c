@@ -1,9 +1,114 @@
-/* Who is trusted, and what is said when nobody is. The servers are OpenSSL's own. */
+/* The way to a server: proxies, and who is trusted. The TLS servers are OpenSSL's own. */
 #include "http_fixture.h"
 
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <sys/wait.h>
+
+/* ---- proxies ----------------------------------------------------------------------------------- */
+
+static void answer_each(struct ScriptedConnection *c)
+{
+	while (scripted_read_request(c))
+		scripted_send(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+}
+
+static void proxy_answer(struct ScriptedConnection *c)
+{
+	while (scripted_read_request(c)) {
+		if (g_str_has_prefix(c->head->str, "CONNECT"))
+			scripted_send(c, "HTTP/1.1 403 Forbidden\r\nX-A: proxy\r\n"
+					 "Content-Length: 4\r\n\r\nnope");
+		else
+			scripted_send(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+	}
+}
+
+static void a_proxy_is_used_except_for_loopback(void **state)
+{
+	(void)state;
+	struct ScriptedServer proxy;
+	scripted_server_init(&proxy, proxy_answer);
+	g_autofree char *proxy_url = g_strdup_printf("http://127.0.0.1:%u", proxy.port);
+	struct HttpOptions options = {.proxy = proxy_url, .max_connections = 8};
+	struct Http http;
+	http_init(&http, answer_each, &options);
+	struct Call call;
+	call_init(&call, &http);
+	call_run(&call, "/direct");
+	assert_answered(&call, 200, "hello");
+	assert_int_equal(proxy.requests, 0);
+	call_release(&call);
+
+	call_init(&call, &http);
+	call_start_url(&call, "http://mcp.example/far");
+	turn_until(&http.fixture, call.dones, 1);
+	assert_answered(&call, 200, "hello");
+	assert_non_null(strstr(proxy.log->str, "GET http://mcp.example/far HTTP/1.1\r\n"));
+	call_release(&call);
+
+	call_init(&call, &http);
+	call_start_url(&call, "https://mcp.example/far");
+	turn_until(&http.fixture, call.dones, 1);
+	assert_failed(&call, MUX_ERROR_UNREACHABLE,
+		"the proxy did not connect to mcp.example:443 (status 403)");
+	assert_int_equal(call.heads + call.datas, 0);
+	assert_false(call.was_sent);
+	call_release(&call);
+	http_release(&http);
+	scripted_server_release(&proxy);
+}
+
+static void proxy_variables_are_obeyed_but_not_for_loopback(void **state)
+{
+	(void)state;
+	struct ScriptedServer proxy;
+	scripted_server_init(&proxy, proxy_answer);
+	g_autofree char *proxy_url = g_strdup_printf("http://127.0.0.1:%u", proxy.port);
+	g_setenv("http_proxy", proxy_url, TRUE);
+	g_setenv("no_proxy", "far.invalid", TRUE);
+	struct Http http;
+	http_init(&http, answer_each, NULL);
+	g_autofree char *by_name = g_strdup_printf("http://localhost:%u/", http.server.port);
+	struct {
+		const char *url;
+		int by_proxy;
+	} cases[] = {{by_name, 0}, {"http://mcp.example/", 1}, {"http://far.invalid/", 1}};
+	for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+		struct Call call;
+		call_init(&call, &http);
+		call_start_url(&call, cases[i].url);
+		turn_until(&http.fixture, call.dones, 1);
+		assert_int_equal(proxy.requests, cases[i].by_proxy);
+		if (i == 2)
+			assert_non_null(call.error);
+		else
+			assert_answered(&call, 200, "hello");
+		call_release(&call);
+	}
+	g_unsetenv("http_proxy");
+	g_unsetenv("no_proxy");
+	http_release(&http);
+	scripted_server_release(&proxy);
+}
+
+static void a_ca_file_that_cannot_be_read_is_an_error_at_once(void **state)
+{
+	(void)state;
+	struct Fixture fixture;
+	fixture_init(&fixture);
+	const char *const paths[] = {"/nonexistent/ca.pem", "/", "/dev/null", "/proc/version"};
+	for (unsigned i = 0; i < G_N_ELEMENTS(paths); i++) {
+		g_autoptr(GError) error = NULL;
+		struct HttpOptions options = {.ca_file = paths[i]};
+		assert_null(http_client_new(fixture.loop, &options, &error));
+		assert_true(g_error_matches(error, MUX_ERROR, MUX_ERROR_IO));
+		assert_non_null(strstr(error->message, paths[i]));
+	}
+	fixture_release(&fixture);
+}
+
+/* ---- trust ------------------------------------------------------------------------------------ */
 
 struct Pki {
 	char *openssl; /* the program; NULL: not there, the tests that need it are skipped */
@@ -225,6 +330,9 @@ int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_proxy_is_used_except_for_loopback),
+		cmocka_unit_test(proxy_variables_are_obeyed_but_not_for_loopback),
+		cmocka_unit_test(a_ca_file_that_cannot_be_read_is_an_error_at_once),
 		cmocka_unit_test(an_unknown_issuer_is_refused_and_ca_file_is_named),
 		cmocka_unit_test(an_issuer_in_ca_file_is_trusted),
 		cmocka_unit_test(a_certificate_for_another_host_is_refused),

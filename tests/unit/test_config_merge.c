@@ -1,0 +1,239 @@
+#include "config_fixture.h"
+
+static void the_administrators_mux_wins(void **state)
+{
+	(void)state;
+	g_autoptr(Config) config = merged("[mux]\ncall_timeout = 60\nsign_in = never\nproxy =\n",
+		"[mux]\ncall_timeout = 600\nlist_timeout = 7\nsign_in = never\n"
+		"proxy = http://p/\nuser_connectors = on\n");
+	assert_true(config->has_admin);
+	assert_int_equal(config->mux.call_timeout_ms, 60000);
+	assert_int_equal(config->mux.list_timeout_ms, 7000);
+	assert_int_equal(config->mux.sign_in, SIGN_IN_NEVER);
+	assert_null(config->mux.proxy);
+	assert_false(config->mux.user_connectors);
+	assert_int_equal(config->notes->len, 3);
+	expect_note(config, 0, "user.ini", 2,
+		"call_timeout has no effect: the administrator set it (admin.ini:2)");
+	expect_note(config, 1, "user.ini", 5,
+		"proxy has no effect: the administrator set it (admin.ini:4)");
+	expect_note(config, 2, "user.ini", 6,
+		"user_connectors has no effect: only the administrator's file can say it");
+}
+
+static void the_stricter_audit_and_pins_count(void **state)
+{
+	(void)state;
+	const char *const audits[] = {"off", "on", "required"};
+	const enum AuditMode audit_modes[] = {AUDIT_OFF, AUDIT_ON, AUDIT_REQUIRED};
+	const char *const pins[] = {"off", "warn", "block"};
+	const enum PinMode pin_modes[] = {PIN_OFF, PIN_WARN, PIN_BLOCK};
+	for (unsigned a = 0; a < 4; a++) {
+		for (unsigned u = 0; u < 3; u++) {
+			/* The fourth administrator says nothing, which is on and warn. */
+			g_autofree char *admin =
+				a < 3 ? g_strdup_printf("[mux]\naudit = %s\npin_tools = %s\n",
+						audits[a], pins[a])
+				      : g_strdup("");
+			g_autofree char *user = g_strdup_printf(
+				"[mux]\naudit = %s\npin_tools = %s\n", audits[u], pins[u]);
+			unsigned rank = a < 3 ? a : 1;
+			g_autoptr(Config) config = merged(admin, user);
+			assert_int_equal(config->mux.audit, audit_modes[MAX(rank, u)]);
+			assert_int_equal(config->mux.pin_tools, pin_modes[MAX(rank, u)]);
+			assert_int_equal(config->notes->len, u < rank ? 2 : 0);
+		}
+	}
+	g_autoptr(Config) config = merged("", "[mux]\npin_tools = off\n");
+	expect_note(config, 0, "user.ini", 2,
+		"pin_tools = off has no effect: the administrator's setting is stricter");
+}
+
+static void a_user_narrows_an_administrators_connector(void **state)
+{
+	(void)state;
+	g_autoptr(Config) config = merged(C "allowed_tools = a, b\nallowed_users = alice\n",
+		"[connector:c]\nenabled = off\nallowed_tools = a\nallowed_prompts = p\n"
+		"allowed_resources = @all\nprefix = mine\nredirect_host = localhost\n"
+		"redirect_port = 8000\n[tools:c]\na = off\n");
+	const struct ConnectorConfig *c = find(config, "c");
+	assert_true(c->by_admin);
+	assert_false(c->default_all);
+	assert_string_equal(c->place.file, "admin.ini");
+	assert_false(c->enabled);
+	assert_string_equal(c->enabled_place.file, "user.ini");
+	expect_rules(&c->allowed[ALLOW_TOOLS], "a:3 b:3");
+	expect_rules(&c->narrowed[ALLOW_TOOLS], "a:3");
+	const struct AllowRule *rule = c->narrowed[ALLOW_TOOLS].rules->pdata[0];
+	assert_string_equal(rule->place.file, "user.ini");
+	assert_false(c->allowed[ALLOW_PROMPTS].set);
+	expect_rules(&c->narrowed[ALLOW_PROMPTS], "p:4");
+	expect_rules(&c->narrowed[ALLOW_RESOURCES], "@all:5");
+	assert_string_equal(c->prefix, "mine");
+	assert_string_equal(c->prefix_place.file, "user.ini");
+	assert_string_equal(c->redirect_host, "localhost");
+	assert_int_equal(c->redirect_port, 8000);
+	assert_int_equal(c->allowed_users->len, 1);
+	assert_int_equal(c->toggles->len, 1);
+	assert_int_equal(config->notes->len, 0);
+	assert_int_equal(config->connectors->len, 1);
+}
+
+static void a_user_cannot_widen_an_administrators_connector(void **state)
+{
+	(void)state;
+	g_autoptr(Config) config = merged(C "enabled = off\ntitle = T\nheader.X-A = 1\n",
+		"[connector:c]\nurl = https://evil.example/\ntitle = U\nenabled = on\n"
+		"header.X-B = 2\nallowed_users = bob\nauth = none\nscope = all\n"
+		"client_id = x\nclient_metadata_url =\nresource_parameter = off\n"
+		"api_key_header = X\napi_key_prefix =\ndescription = d\n");
+	const struct ConnectorConfig *c = find(config, "c");
+	assert_string_equal(c->url, "https://c.example/mcp");
+	assert_string_equal(c->title, "T");
+	assert_null(c->description);
+	assert_false(c->enabled);
+	assert_string_equal(c->enabled_place.file, "admin.ini");
+	assert_int_equal(c->headers->len, 1);
+	assert_null(c->allowed_users);
+	assert_int_equal(c->auth, AUTH_OAUTH);
+	assert_null(c->scope);
+	assert_null(c->client_id);
+	assert_true(c->resource_parameter);
+	assert_string_equal(c->api_key_header, "Authorization");
+	assert_int_equal(config->notes->len, 13);
+	expect_note(config, 0, "user.ini", 2,
+		"url has no effect: the administrator's file defines this connector (admin.ini:1)");
+	expect_note(config, 2, "user.ini", 4,
+		"enabled = on has no effect: the administrator turned it off (admin.ini:3)");
+	expect_note(config, 3, "user.ini", 5,
+		"header.X-B has no effect: the administrator's file defines this connector "
+		"(admin.ini:1)");
+}
+
+static void user_connectors_need_leave(void **state)
+{
+	(void)state;
+	const char *user = "[connector:mine]\nurl = https://m/\nallowed_users = bob\n"
+			   "[tools:mine]\na = off\n[native]\nurl = https://n/\n";
+	g_autoptr(Config) without = merged(C, user);
+	assert_int_equal(without->connectors->len, 1);
+	expect_note(without, 0, "user.ini", 1,
+		"mine has no effect: the administrator's file does not define it and leaves no "
+		"room "
+		"for others (user_connectors = off)");
+	expect_note(without, 1, "user.ini", 6,
+		"native has no effect: the administrator's file does not define it and leaves no "
+		"room for others (user_connectors = off)");
+	expect_note(without, 2, "user.ini", 4,
+		"[tools:mine] has no effect: there is no such connector");
+
+	g_autoptr(Config) with = merged("[mux]\nuser_connectors = on\n" C, user);
+	assert_int_equal(with->connectors->len, 3);
+	const struct ConnectorConfig *native = with->connectors->pdata[0];
+	assert_true(native->native);
+	assert_false(native->by_admin);
+	assert_true(native->default_all);
+	const struct ConnectorConfig *mine = with->connectors->pdata[2];
+	assert_string_equal(mine->name, "mine");
+	assert_true(mine->default_all);
+	assert_false(mine->by_admin);
+	assert_null(mine->allowed_users);
+	assert_int_equal(mine->toggles->len, 1);
+	assert_int_equal(with->notes->len, 1);
+	expect_note(with, 0, "user.ini", 3,
+		"allowed_users has no effect: only the administrator's file can say it");
+}
+
+static void what_the_administrator_takes_away_breaks_no_users_file(void **state)
+{
+	(void)state;
+	g_autoptr(Config) config = merged("[mux]\nuser_connectors = on\n",
+		"[connector:gone]\nenabled = off\nallowed_tools = a\n[tools:gone]\nx = on\n");
+	assert_int_equal(config->connectors->len, 0);
+	assert_int_equal(config->notes->len, 2);
+	expect_note(config, 0, "user.ini", 1,
+		"gone has no effect: the administrator's file does not define it, and it has no "
+		"url");
+	refuse_both("[mux]\nuser_connectors = on\n", "[connector:gone]\ntitle = G\n",
+		"user.ini:1: [connector:gone] has no url, and the administrator's file does not "
+		"define it; expected url = https://…");
+	refuse_both("[mux]\nuser_connectors = on\n", "[native]\ntitle = G\n",
+		"user.ini:1: [native] has no url, and the administrator's file does not define it; "
+		"expected url = https://…");
+}
+
+static void the_administrators_native_is_narrowed_like_a_connector(void **state)
+{
+	(void)state;
+	g_autoptr(Config) config = merged("[native]\nurl = https://n/\n",
+		"[native]\nallowed_tools = a*\nurl = https://evil/\n[tools:native]\nab = off\n");
+	const struct ConnectorConfig *native = find(config, "native");
+	assert_true(native->by_admin);
+	assert_true(native->default_all);
+	assert_string_equal(native->url, "https://n/");
+	expect_rules(&native->narrowed[ALLOW_TOOLS], "a*:2");
+	assert_int_equal(native->toggles->len, 1);
+	assert_int_equal(config->notes->len, 1);
+}
+
+static void the_administrators_file_has_rules_of_its_own(void **state)
+{
+	(void)state;
+	refuse_both(C "[tools:c]\na = off\n", NULL,
+		"admin.ini:3: [tools:c] in the administrator's file; expected allowed_tools in the "
+		"connector's own section (toggles belong to the user's file)");
+	refuse_both("[connector:c]\n", NULL,
+		"admin.ini:1: [connector:c] has no url; expected url = https://…");
+	g_autoptr(Config) config = merged(C, NULL);
+	assert_true(config->has_admin);
+	assert_false(find(config, "c")->default_all);
+}
+
+static void conflicts_between_the_files_blame_the_users(void **state)
+{
+	(void)state;
+	const char *admin = "[connector:a]\nurl = https://a/\n[connector:b-c]\nurl = https://b/\n";
+	refuse_both(admin, "[connector:a]\nprefix = b-c\n",
+		"user.ini:2: the prefix b-c of two connectors, a and b-c; expected a `prefix` of "
+		"its own for each (the other is admin.ini:3)");
+	refuse_both(admin, "[mux]\nseparator = -\n",
+		"user.ini:2: the prefix b-c of the connector b-c holds the separator -; expected "
+		"one without it (the other is admin.ini:3)");
+	refuse_both("[mux]\nseparator = -\n[connector:a]\nurl = https://a/\n",
+		"[connector:a]\nprefix = x-y\n",
+		"user.ini:2: the prefix x-y of the connector a holds the separator -; expected one "
+		"without it (the other is admin.ini:2)");
+}
+
+static void the_order_is_native_then_the_files(void **state)
+{
+	(void)state;
+	g_autoptr(Config) config =
+		merged("[mux]\nuser_connectors = on\n[connector:z]\nurl = https://z/\n"
+		       "[connector:b]\nurl = https://b/\n[native]\nurl = https://n/\n",
+			"[connector:y]\nurl = https://y/\n[connector:b]\nenabled = off\n"
+			"[connector:a]\nurl = https://a/\n");
+	const char *const names[] = {"native", "z", "b", "y", "a"};
+	assert_int_equal(config->connectors->len, G_N_ELEMENTS(names));
+	for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+		const struct ConnectorConfig *connector = config->connectors->pdata[i];
+		assert_string_equal(connector->name, names[i]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_administrators_mux_wins),
+		cmocka_unit_test(the_stricter_audit_and_pins_count),
+		cmocka_unit_test(a_user_narrows_an_administrators_connector),
+		cmocka_unit_test(a_user_cannot_widen_an_administrators_connector),
+		cmocka_unit_test(user_connectors_need_leave),
+		cmocka_unit_test(what_the_administrator_takes_away_breaks_no_users_file),
+		cmocka_unit_test(the_administrators_native_is_narrowed_like_a_connector),
+		cmocka_unit_test(the_administrators_file_has_rules_of_its_own),
+		cmocka_unit_test(conflicts_between_the_files_blame_the_users),
+		cmocka_unit_test(the_order_is_native_then_the_files),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
