@@ -53,7 +53,9 @@ struct HttpSpec {
 	struct HttpHeaders *headers; /* referenced; NULL: none */
 	struct Slice body;           /* of POST; the bytes must stay until the request has ended */
 	unsigned connect_timeout_ms; /* resolving, TCP and TLS */
-	size_t max_body;             /* bytes of the answer kept at once; over it MUX_ERROR_TOO_LARGE */
+	bool once;                   /* must not reach the server twice: a kept connection that breaks before the
+					answer is an error then, where libcurl would send the request again */
+	size_t max_body;             /* bytes of the answer kept at once; over it: TOO_LARGE */
 };
 
 struct HttpHandlers {

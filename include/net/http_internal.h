@@ -49,6 +49,7 @@ enum HttpFailure {
 	HTTP_FAILURE_NONE,
 	HTTP_FAILURE_BODY, /* over max_body */
 	HTTP_FAILURE_HEADERS, /* over HTTP_HEADERS_MAX_BYTES */
+	HTTP_FAILURE_TWICE, /* libcurl was about to send it again */
 	HTTP_FAILURE_START, /* libcurl could not take the request */
 };
 
@@ -67,6 +68,7 @@ struct HttpRequest {
 	CURLcode result;
 	enum HttpFailure failure;
 	bool in_multi;
+	bool once; /* not to be sent twice */
 	bool sent;
 	bool paused;
 	bool head_ready, head_told;

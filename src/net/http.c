@@ -19,7 +19,7 @@ enum {
 	HANDLE_KEEP_HEADER_BYTES = 16 * 1024, /* a handle that holds more headers is not reused */
 };
 
-/* ---- from libcurl -------------------------------------------------------------------------- */
+/* ---- from libcurl ---- */
 
 static void add_news(struct HttpRequest *request)
 {
@@ -49,7 +49,13 @@ int http_on_before_request(void *user, char *remote, char *local, int remote_por
 	(void)remote_port;
 	(void)local_port;
 	struct HttpHandle *handle = user;
-	handle->request->sent = true;
+	struct HttpRequest *request = handle->request;
+	/* libcurl comes here again when a kept connection broke under the request. */
+	if (request->sent && request->once) {
+		request->failure = HTTP_FAILURE_TWICE;
+		return CURL_PREREQFUNC_ABORT;
+	}
+	request->sent = true;
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -115,7 +121,7 @@ size_t http_on_body(char *bytes, size_t size, size_t count, void *user)
 	return 0;
 }
 
-/* ---- to the handlers ----------------------------------------------------------------------- */
+/* ---- to the handlers ---- */
 
 static void leave_multi(struct HttpRequest *request)
 {
@@ -276,7 +282,7 @@ static void on_turn_end(void *user)
 		loop_timer_start(client->loop, &client->again, 0, on_again, client);
 }
 
-/* ---- from the caller ----------------------------------------------------------------------- */
+/* ---- from the caller ---- */
 
 static char *dup_or_null(const char *text)
 {
@@ -338,6 +344,7 @@ struct HttpRequest *http_request_start(struct HttpClient *client, const struct H
 	request->handlers = *handlers;
 	request->user = user;
 	request->body_bytes = spec->body.len;
+	request->once = spec->once;
 	buffer_init(&request->body, spec->max_body);
 	request->headers = spec->headers ? http_headers_ref(spec->headers) : NULL;
 	request->next = client->requests;

@@ -160,6 +160,8 @@ GError *http_error_new(const struct HttpRequest *request)
 		return NULL;
 	const struct HttpHandle *handle = request->handle;
 	g_autofree char *authority = authority_of(handle->url);
+	if (request->failure == HTTP_FAILURE_TWICE)
+		return broken_error(CURLE_GOT_NOTHING, authority, NULL);
 	if (request->failure != HTTP_FAILURE_NONE)
 		return too_large(request, authority);
 	const char *text = *handle->error ? handle->error : curl_easy_strerror(request->result);

@@ -3,7 +3,7 @@
 
 #include <signal.h>
 
-/* ---- answers ----------------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 static void answer_each(struct ScriptedConnection *c)
 {
@@ -146,7 +146,7 @@ static void redirects_are_answers_and_cookies_are_not_kept(void **state)
 	http_release(&http);
 }
 
-/* ---- what is sent ------------------------------------------------------------------------------ */
+/* ---- what is sent ---- */
 
 static void run_post(
 	struct Call *call, enum HttpMethod method, struct HttpHeaders *headers, struct Slice body)
@@ -252,7 +252,7 @@ static void bad_headers_are_refused_and_nothing_is_added(void **state)
 	http_headers_unref(NULL);
 }
 
-/* ---- failures ---------------------------------------------------------------------------------- */
+/* ---- failures ---- */
 
 static void cut_length(struct ScriptedConnection *c)
 {
@@ -406,7 +406,7 @@ static void connecting_has_a_limit(void **state)
 	http_release(&http);
 }
 
-/* ---- limits ------------------------------------------------------------------------------------ */
+/* ---- limits ---- */
 
 static void announce_too_much(struct ScriptedConnection *c)
 {

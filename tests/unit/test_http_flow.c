@@ -29,7 +29,7 @@ static bool await_int(const int *value, int wanted)
 	return g_atomic_int_get(value) == wanted;
 }
 
-/* ---- connections ------------------------------------------------------------------------------- */
+/* ---- connections ---- */
 
 static void requests_one_after_another_share_a_connection(void **state)
 {
@@ -107,6 +107,35 @@ static void a_kept_connection_that_dies_under_a_post_is_replaced(void **state)
 }
 
 /* Answers when the whole round's requests are there: it never would if they came one by one. */
+/* What must not be done twice is an error then, though libcurl would send it again. */
+static void a_request_for_once_is_not_sent_again(void **state)
+{
+	(void)state;
+	struct Http http;
+	http_init(&http, drop_the_second, NULL);
+	g_autofree char *url = g_strdup_printf("http://127.0.0.1:%u/", http.server.port);
+	for (unsigned i = 0; i < 2; i++) {
+		struct Call call;
+		call_init(&call, &http);
+		struct HttpSpec spec = {.method = HTTP_POST,
+			.url = url,
+			.body = SLICE("body"),
+			.connect_timeout_ms = 5000,
+			.once = true,
+			.max_body = MIB};
+		call_start_spec(&call, &spec);
+		turn_until(&http.fixture, call.dones, 1);
+		if (i == 0)
+			assert_answered(&call, 200, "hello");
+		else
+			assert_failed(&call, MUX_ERROR_BROKEN, "without an answer");
+		assert_true(call.was_sent);
+		call_release(&call);
+	}
+	assert_int_equal(http.server.requests, 2);
+	http_release(&http);
+}
+
 static void answer_rounds(struct ScriptedConnection *c)
 {
 	for (int round = 1; scripted_read_request(c); round++) {
@@ -179,7 +208,7 @@ static void an_idle_connection_that_ends_wakes_once(void **state)
 	http_release(&http);
 }
 
-/* ---- handlers that act ------------------------------------------------------------------------- */
+/* ---- handlers that act ---- */
 
 static void cancel_own(struct Call *call)
 {
@@ -359,7 +388,7 @@ static void freeing_the_client_ends_everything_silently(void **state)
 	http_client_free(NULL);
 }
 
-/* ---- holding ----------------------------------------------------------------------------------- */
+/* ---- holding ---- */
 
 static void send_large(struct ScriptedConnection *c)
 {
@@ -473,7 +502,7 @@ static void cancelled_while_held(void **state)
 	http_release(&http);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------ */
+/* ---- memory ---- */
 
 #if !defined(__SANITIZE_ADDRESS__)
 static size_t peak_kib(void)
@@ -534,6 +563,7 @@ int main(void)
 		cmocka_unit_test(requests_one_after_another_share_a_connection),
 		cmocka_unit_test(a_connection_closed_while_idle_costs_no_request),
 		cmocka_unit_test(a_kept_connection_that_dies_under_a_post_is_replaced),
+		cmocka_unit_test(a_request_for_once_is_not_sent_again),
 		cmocka_unit_test(many_run_in_parallel_and_their_connections_are_kept),
 		cmocka_unit_test(kept_connections_wake_nobody),
 		cmocka_unit_test(an_idle_connection_that_ends_wakes_once),

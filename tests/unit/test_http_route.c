@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-/* ---- proxies ----------------------------------------------------------------------------------- */
+/* ---- proxies ---- */
 
 static void answer_each(struct ScriptedConnection *c)
 {
@@ -108,7 +108,7 @@ static void a_ca_file_that_cannot_be_read_is_an_error_at_once(void **state)
 	fixture_release(&fixture);
 }
 
-/* ---- trust ------------------------------------------------------------------------------------ */
+/* ---- trust ---- */
 
 struct Pki {
 	char *openssl; /* the program; NULL: not there, the tests that need it are skipped */
