@@ -333,7 +333,6 @@ static void read_body(struct Exchange *ex, struct HttpRequest *http)
 	g_autoptr(GError) error = NULL;
 	const char *type = http_request_header(http, "content-type");
 	bool is_json = !type || exchange_is_media_type(type, "application/json");
-	g_autofree char *shown_type = type ? text_printable(slice_of(type), 60) : NULL;
 	size_t len = 0;
 	result.bytes = buffer_steal(http_request_body(http), &len);
 	const char *why = is_json ? "it is empty" : NULL;
@@ -353,8 +352,9 @@ static void read_body(struct Exchange *ex, struct HttpRequest *http)
 		result.has_message = result.has_message && result.message.kind == RPC_ERROR;
 		error = status_error(result.status, &result, http);
 	} else if (!result.has_message && !is_json) {
-		error = g_error_new(MUX_ERROR, MUX_ERROR_UPSTREAM,
-			"it answered with %s instead of JSON", shown_type);
+		g_autofree char *shown = text_printable(slice_of(type), 60);
+		error = g_error_new(
+			MUX_ERROR, MUX_ERROR_UPSTREAM, "it answered with %s instead of JSON", shown);
 	} else if (!result.has_message) {
 		error = g_error_new(
 			MUX_ERROR, MUX_ERROR_UPSTREAM, "its answer is not valid: %s", why);
@@ -388,6 +388,7 @@ static void start_post(struct Exchange *ex)
 		.headers = ex->spec.headers,
 		.body = ex->spec.body,
 		.connect_timeout_ms = ex->spec.connect_timeout_ms,
+		.once = !ex->spec.repeatable,
 		.max_body = ex->spec.max_message,
 	};
 	ex->is_stream = false;

@@ -213,6 +213,7 @@ static void send_initialized(struct Upstream *up)
 	up->probe_body = g_strdup("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}");
 	struct ExchangeSpec spec = upstream_exchange_spec(up, POST_MS, POST_MS);
 	spec.headers = up->session_headers;
+	spec.repeatable = true;
 	spec.body = slice_of(up->probe_body);
 	up->probe = exchange_start(&spec, &handlers, up);
 }
@@ -257,6 +258,7 @@ static void probe(struct Upstream *up, enum Era era)
 	g_clear_pointer(&up->session, g_free);
 	struct ExchangeSpec spec = upstream_exchange_spec(up, OWN_REQUEST_MS, OWN_REQUEST_MS);
 	spec.id = id;
+	spec.repeatable = true;
 	g_free(up->probe_body);
 	if (era == ERA_MODERN) {
 		if (!set_revision(up, MCP_MODERN, NULL))

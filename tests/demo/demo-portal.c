@@ -190,13 +190,13 @@ static void *run_scorecard(void *user)
 	struct JsonWriter w;
 
 	for (int i = 0; i < total && !demo_stream_is_closed(card->stream); i++) {
-		g_usleep(20 * 1000);
 		passed += rules[i].passed;
 		g_string_append_printf(text, "%s%s: %s", i ? "; " : "", rules[i].name,
 			rules[i].passed ? "yes" : "no");
 		if (card->token)
 			demo_stream_send(
 				card->stream, progress(card->token, i + 1, total, rules[i].name));
+		g_usleep(20 * 1000);
 	}
 	g_string_append_printf(text, " (%d of %d)", passed, total);
 	demo_begin_result(&w, (struct JsonValue){JSON_STRING, slice_of(card->id)});

@@ -120,7 +120,7 @@ static char *repeat(char c, size_t len, const char *tail)
 	return text;
 }
 
-/* ---- lines ------------------------------------------------------------------------------------- */
+/* ---- lines ---- */
 
 static void lines_come_without_their_line_breaks_and_empty_ones_not_at_all(void **state)
 {
@@ -208,7 +208,7 @@ static void files_and_sockets_are_read_like_pipes(void **state)
 	teardown((void **)&peer);
 }
 
-/* ---- the limit --------------------------------------------------------------------------------- */
+/* ---- the limit ---- */
 
 static void the_limit_counts_neither_cr_nor_lf(void **state)
 {
@@ -345,7 +345,7 @@ static void an_endless_line_takes_no_memory(void **state)
 	teardown((void **)&peer);
 }
 
-/* ---- holding and freeing ----------------------------------------------------------------------- */
+/* ---- holding and freeing ---- */
 
 static void held_in_the_middle_of_what_was_read_the_rest_waits(void **state)
 {

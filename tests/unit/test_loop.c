@@ -55,7 +55,7 @@ static void put(int fd)
 	assert_int_equal(write(fd, "x", 1), 1);
 }
 
-/* ---- watches ----------------------------------------------------------------------------------- */
+/* ---- watches ---- */
 
 static void watch_reports_what_holds(void **state)
 {
@@ -201,7 +201,7 @@ static void a_descriptor_number_may_come_back_in_the_same_turn(void **state)
 	loop_unwatch(later.watch);
 }
 
-/* ---- timers ------------------------------------------------------------------------------------ */
+/* ---- timers ---- */
 
 struct Alarm {
 	struct LoopTimer timer;
@@ -368,7 +368,7 @@ static void freeing_the_loop_stops_its_timers(void **state)
 	loop_timer_stop(&timer);
 }
 
-/* ---- hooks ------------------------------------------------------------------------------------- */
+/* ---- hooks ---- */
 
 struct HookLog {
 	struct Fixture *fixture;

@@ -150,7 +150,7 @@ G_GNUC_UNUSED static void reset_peak(void)
 		"/proc/self/clear_refs", "5", 1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
 }
 
-/* ---- what is written --------------------------------------------------------------------------- */
+/* ---- what is written ---- */
 
 static void messages_of_a_turn_are_written_together(void **state)
 {
@@ -266,7 +266,7 @@ static void a_large_message_costs_its_own_size(void **state)
 #endif
 }
 
-/* ---- a reader that does not read --------------------------------------------------------------- */
+/* ---- a reader that does not read ---- */
 
 static void a_full_descriptor_blocks_nobody_and_goes_on_later(void **state)
 {
@@ -330,7 +330,7 @@ static void a_stuck_or_idle_reader_wakes_nobody(void **state)
 	assert_int_equal(turns, 0);
 }
 
-/* ---- a reader that is gone --------------------------------------------------------------------- */
+/* ---- a reader that is gone ---- */
 
 static void close_reader(struct Writer *writer)
 {
@@ -389,7 +389,7 @@ static void handlers_may_free_the_queue(void **state)
 	out_queue_free(NULL);
 }
 
-/* ---- the last moments -------------------------------------------------------------------------- */
+/* ---- the last moments ---- */
 
 static void drain_writes_without_the_loop(void **state)
 {

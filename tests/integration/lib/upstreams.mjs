@@ -10,7 +10,7 @@ import { McpServer as ServerV1 } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { McpServer as ServerV2, createMcpHandler } from '@modelcontextprotocol/server';
 import { toNodeHandler } from '@modelcontextprotocol/node';
-import { build, top, until } from './mux.mjs';
+import { build, sleep, top, until } from './mux.mjs';
 
 export const TOOLS = ['add', 'echo', 'fail', 'hang', 'steps'];
 
@@ -49,8 +49,11 @@ function toolset(seen) {
 			}));
 		}],
 		steps: [{ n: z.number() }, async ({ n }, { notify, token }) => {
-			for (let i = 1; i <= n && token !== undefined; i++)
+			for (let i = 1; i <= n && token !== undefined; i++) {
 				await notify({ method: 'notifications/progress', params: { progressToken: token, progress: i, total: n } });
+				// The SDK's clients lose progress that comes in one read with the answer.
+				await sleep(30);
+			}
 			return reply('done');
 		}],
 	};
