@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum { HIGH = 100 * 1000, MIB = 1024 * 1024 };
@@ -19,6 +21,20 @@ struct Writer {
 	int error_number;
 	bool free_when_told;
 };
+
+/* libc's is replaced, so that the tests can also play a kernel that knows no RWF_NOWAIT for pipes. */
+static bool old_kernel;
+static unsigned refused;
+
+ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+	if (old_kernel) {
+		refused++;
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	return syscall(SYS_pwritev2, fd, iov, count, offset, 0, flags);
+}
 
 static void on_closed(int error_number, void *user)
 {
@@ -55,9 +71,31 @@ static struct Writer *new_writer(int read_fd, int write_fd)
 static int setup_pipe(void **state)
 {
 	int fds[2];
+	old_kernel = false;
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	*state = new_writer(fds[0], fds[1]);
 	return 0;
+}
+
+static int setup_old_pipe(void **state)
+{
+	setup_pipe(state);
+	old_kernel = true;
+	return 0;
+}
+
+/* The kernel is asked once, not at every write. */
+static void an_old_kernel_is_asked_once(void **state)
+{
+	struct Writer *writer = *state;
+	char byte;
+	refused = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		out_queue_copy(writer->queue, SLICE("x"));
+		out_queue_drain(writer->queue, 1000);
+		assert_int_equal(read(writer->read_fd, &byte, 1), 1);
+	}
+	assert_int_equal(refused, 1);
 }
 
 static int setup_socket(void **state)
@@ -439,12 +477,17 @@ int main(void)
 	{                                                                                          \
 #name " (socket)", name, setup_socket, teardown, NULL                              \
 	}
-#define ON_BOTH(name) ON_PIPE(name), ON_SOCKET(name)
+#define ON_OLD_PIPE(name)                                                                          \
+	{                                                                                          \
+#name " (pipe, old kernel)", name, setup_old_pipe, teardown, NULL                  \
+	}
+#define ON_BOTH(name) ON_PIPE(name), ON_OLD_PIPE(name), ON_SOCKET(name)
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(messages_of_a_turn_are_written_together),
 		ON_BOTH(an_empty_part_is_nothing),
 		ON_BOTH(large_messages_arrive_whole),
 		ON_BOTH(middle_sized_messages_arrive_whole_at_a_slow_reader),
+		ON_OLD_PIPE(an_old_kernel_is_asked_once),
 		cmocka_unit_test(a_file_gets_everything),
 		cmocka_unit_test(a_large_message_costs_its_own_size),
 		ON_BOTH(a_full_descriptor_blocks_nobody_and_goes_on_later),
