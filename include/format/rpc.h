@@ -41,7 +41,8 @@ struct RpcFault {
 /* Reads one message: validates all of TEXT, and the envelope: `jsonrpc` is "2.0", no duplicate among
  * jsonrpc, id, method, params, result, error; a request's id a string or an integer; params, result
  * and error objects; error with an integer code and a string message; either method or result or
- * error. The id of an error answer may be null or absent. Members of other names are left alone. An
+ * error. The id of an error answer may be null or absent, and
+ * the other half of an answer may be there as null. Members of other names are left alone. An
  * array of at least one item becomes RPC_BATCH with TEXT alone set (each item is to be read by itself). FAULT
  * may be NULL. */
 bool rpc_parse(struct Slice text, struct RpcMessage *out, struct RpcFault *fault);

@@ -44,6 +44,16 @@ static bool is_error_object(struct JsonValue error)
 	       json_get(error.raw, "message").type == JSON_STRING;
 }
 
+/* Some servers write both members of an answer and leave one null, as JSON-RPC 1.0 had it. */
+static void forget_null_half(struct Envelope *e)
+{
+	struct JsonValue *result = &e->part[PART_RESULT], *error = &e->part[PART_ERROR];
+	if (result->type == JSON_OBJECT && error->type == JSON_NULL)
+		error->type = JSON_NONE;
+	else if (error->type == JSON_OBJECT && result->type == JSON_NULL)
+		result->type = JSON_NONE;
+}
+
 /* What is wrong with the members that every message has in common, or NULL. */
 static const char *common_problem(const struct Envelope *e)
 {
@@ -118,6 +128,7 @@ bool rpc_parse(struct Slice text, struct RpcMessage *out, struct RpcFault *fault
 		return refuse(fault, RPC_INVALID_REQUEST, "the message is no object", 0, &e);
 
 	enum RpcKind kind = RPC_REQUEST;
+	forget_null_half(&e);
 	const char *problem = common_problem(&e);
 	if (!problem)
 		problem = kind_problem(&e, &kind);

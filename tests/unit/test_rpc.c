@@ -218,9 +218,25 @@ static void test_params_result_and_error_must_be_objects(void **state)
 		"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null}", "result is no object", "1");
 	assert_invalid(
 		"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":\"no\"}", "error is no object", "1");
-	/* Some servers send both, one of them null. */
-	assert_invalid("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{},\"error\":null}",
+	assert_invalid("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null,\"error\":null}",
+		"result is no object", "1");
+	assert_invalid("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\",\"error\":null}",
 		"error is no object", "1");
+}
+
+static void test_half_an_answer_may_be_null(void **state)
+{
+	(void)state;
+	struct RpcMessage m =
+		parse("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"a\":1},\"error\":null}");
+	assert_int_equal(m.kind, RPC_RESULT);
+	assert_true(slice_is(m.result.raw, "{\"a\":1}"));
+	assert_int_equal(m.error.type, JSON_NONE);
+	m = parse("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null,"
+		  "\"error\":{\"code\":-1,\"message\":\"no\"}}");
+	assert_int_equal(m.kind, RPC_ERROR);
+	assert_true(slice_is(m.error.raw, "{\"code\":-1,\"message\":\"no\"}"));
+	assert_int_equal(m.result.type, JSON_NONE);
 }
 
 static void test_errors_need_a_code_and_a_message(void **state)
