@@ -463,6 +463,7 @@ int main(void)
 		T(duplicates_are_refused_by_decoded_name),
 		T(a_wrong_envelope_is_refused_with_its_id),
 		T(params_result_and_error_must_be_objects),
+		T(half_an_answer_may_be_null),
 		T(errors_need_a_code_and_a_message),
 		T(a_parse_error_says_where),
 		T(a_parse_error_carries_the_id_that_came_before),
