@@ -66,8 +66,10 @@ static GError *connect_error(CURL *easy, const char *authority, const char *deta
 {
 	long number = 0;
 	curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &number);
-	/* libcurl's text names the address that it tried, which is the proxy's where there is
-	 * one. */
+	/* libcurl's text names the host that it tried: news only where that is a proxy. */
+	g_autofree char *host = g_strndup(authority, strcspn(authority, ":"));
+	if (number != 0 && strstr(detail, host))
+		return unreachable("cannot connect to %s: %s", authority, g_strerror((int)number));
 	if (number == 0)
 		return unreachable("cannot connect to %s (%s)", authority, detail);
 	return unreachable(
