@@ -25,7 +25,8 @@ struct LineHandlers {
 struct LineReader *line_reader_new(struct Loop *loop, int fd, size_t max_line_bytes,
 	const struct LineHandlers *handlers, void *user);
 void line_reader_free(struct LineReader *reader);
-/* While held, nothing is read and no handler called (lines already read wait). */
+/* While held, nothing is read and no handler called (lines already read wait), with one exception: if the
+ * writer goes away, what waits is dropped and `end` is called. */
 void line_reader_hold(struct LineReader *reader, bool hold);
 
 struct OutQueue;

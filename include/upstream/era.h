@@ -19,11 +19,13 @@ bool mcp_is_legacy_revision(const char *revision);
 /* What is known of one era at one URL. */
 enum EraFact { ERA_FACT_NONE, ERA_FACT_SPOKEN, ERA_FACT_REFUSED };
 
-/* The file era.json, read once, written when a fact changes. A file that cannot be read or written is
- * worth a debug line: the facts only save a round trip. */
+/* The file era.json, read once, written at the end if a fact changed: writing in between would stop the loop
+ * for as long as the disk takes. A file that cannot be read or written is worth a debug line: the facts
+ * only save a round trip. */
 struct EraStore;
 /* PATH NULL: nothing is kept on disk. */
 struct EraStore *era_store_new(const char *path);
+/* Writes what changed, and frees it. NULL is fine. */
 void era_store_free(struct EraStore *store);
 enum EraFact era_store_get(const struct EraStore *store, const char *url, enum Era era);
 void era_store_set(struct EraStore *store, const char *url, enum Era era, enum EraFact fact);

@@ -15,6 +15,7 @@
 #include "net/stdio.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
 enum {
@@ -122,19 +123,17 @@ static void tidy(struct LineReader *reader)
 	}
 }
 
+/* The last line, unless lines may not go out, and then the end in any case: while the reader is held, what
+ * the writer wrote last has no one left to answer to. */
 static void deliver_end(struct LineReader *reader)
 {
-	if (reader->end > reader->start)
+	if (may_deliver(reader) && reader->end > reader->start)
 		deliver_line(reader, reader->end - reader->start);
 	reader->start = reader->scanned = reader->end = 0;
 	if (reader->freed)
 		return;
-	if (reader->held) {
-		/* The last line's handler did that; the end waits like any other call. */
-		reader->skipping = false;
-		return;
-	}
 	g_clear_pointer(&reader->watch, loop_unwatch);
+	loop_timer_stop(&reader->resume);
 	g_clear_pointer(&reader->data, g_free);
 	reader->cap = 0;
 	struct LineHandlers handlers = reader->handlers;
@@ -149,7 +148,7 @@ static void deliver(struct LineReader *reader)
 	if (may_deliver(reader) && !reader->at_end) {
 		limit_rest(reader);
 		tidy(reader);
-	} else if (may_deliver(reader) && reader->handlers.end) {
+	} else if (reader->at_end && !reader->freed && reader->handlers.end) {
 		deliver_end(reader);
 	}
 	reader->delivering = false;
@@ -173,6 +172,11 @@ static void on_readable(int fd, GIOCondition condition, void *user)
 {
 	(void)condition; /* hang-up and error show in what read says, after the data before them */
 	struct LineReader *reader = user;
+	if (reader->held) {
+		reader->at_end = true; /* nothing but a hang-up is watched for */
+		deliver(reader);
+		return;
+	}
 	make_room(reader);
 	size_t room = MIN(reader->cap - reader->end, (size_t)READ_MAX_BYTES);
 	ssize_t n = read(fd, reader->data + reader->end, room);
@@ -192,7 +196,7 @@ static void on_resume(void *user)
 {
 	struct LineReader *reader = user;
 	if (!reader->at_end)
-		reader->watch = loop_watch(reader->loop, reader->fd, G_IO_IN, on_readable, reader);
+		loop_watch_set(reader->watch, G_IO_IN);
 	deliver(reader);
 }
 
@@ -228,9 +232,11 @@ void line_reader_hold(struct LineReader *reader, bool hold)
 		return;
 	reader->held = hold;
 	if (hold) {
-		g_clear_pointer(&reader->watch, loop_unwatch);
+		/* A hang-up is reported always; POLLRDHUP is the half of one that sockets have. */
+		if (reader->watch)
+			loop_watch_set(reader->watch, (GIOCondition)POLLRDHUP);
 		loop_timer_stop(&reader->resume);
-	} else {
+	} else if (reader->handlers.end) {
 		loop_timer_start(reader->loop, &reader->resume, 0, on_resume, reader);
 	}
 }

@@ -27,6 +27,7 @@ struct Facts {
 struct EraStore {
 	char *path;
 	GHashTable *facts; /* char *URL -> struct Facts */
+	bool changed; /* since it was read */
 };
 
 static const char *const era_names[] = {NULL, "legacy", "modern"};
@@ -81,15 +82,6 @@ struct EraStore *era_store_new(const char *path)
 	return store;
 }
 
-void era_store_free(struct EraStore *store)
-{
-	if (!store)
-		return;
-	g_hash_table_unref(store->facts);
-	g_free(store->path);
-	g_free(store);
-}
-
 enum EraFact era_store_get(const struct EraStore *store, const char *url, enum Era era)
 {
 	const struct Facts *facts = g_hash_table_lookup(store->facts, url);
@@ -133,6 +125,16 @@ void era_store_set(struct EraStore *store, const char *url, enum Era era, enum E
 			g_hash_table_size(store->facts) >= MAX_URLS))
 		return;
 	facts_of(store, url)->fact[era] = fact;
-	if (store->path)
+	store->changed = true;
+}
+
+void era_store_free(struct EraStore *store)
+{
+	if (!store)
+		return;
+	if (store->changed && store->path)
 		write_facts(store);
+	g_hash_table_unref(store->facts);
+	g_free(store->path);
+	g_free(store);
 }

@@ -362,35 +362,45 @@ static void held_in_the_middle_of_what_was_read_the_rest_waits(void **state)
 	assert_string_equal(peer->log->str, "[1][2][3][45][6]");
 }
 
-static void held_while_the_peer_hangs_up_nothing_is_lost_and_nothing_spins(void **state)
+/* Whoever started us must be able to end us, whatever waits. */
+static void held_while_the_peer_hangs_up_the_end_comes_at_once(void **state)
 {
 	struct Peer *peer = *state;
 	line_reader_hold(peer->reader, true);
 	put(peer, "1\n2");
+	fixture_turn_for(&peer->fixture, 20);
+	assert_string_equal(peer->log->str, "");
 	hang_up(peer);
-	fixture_turn_for(&peer->fixture, 20);
-	assert_string_equal(peer->log->str, "");
-	line_reader_hold(peer->reader, false);
-	line_reader_hold(peer->reader, true);
-	fixture_turn_for(&peer->fixture, 20);
-	assert_string_equal(peer->log->str, "");
-	line_reader_hold(peer->reader, false);
 	turn_until(&peer->fixture, peer->ends, 1);
-	assert_string_equal(peer->log->str, "[1][2].");
+	line_reader_hold(peer->reader, false);
+	fixture_turn_for(&peer->fixture, 20);
+	assert_string_equal(peer->log->str, ".");
 }
 
-static void held_by_the_last_line_the_end_waits(void **state)
+static void held_while_a_socket_is_shut_down_the_end_comes_at_once(void **state)
 {
-	struct Peer *peer = *state;
-	peer->hold_after = 2;
-	put(peer, "1\n2");
-	hang_up(peer);
-	turn_until(&peer->fixture, peer->lines, 2);
+	(void)state;
+	int fds[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	struct Peer *peer = new_peer(fds[0], fds[1], LIMIT);
+	line_reader_hold(peer->reader, true);
+	put(peer, "1\n");
 	fixture_turn_for(&peer->fixture, 20);
 	assert_int_equal(peer->ends, 0);
-	line_reader_hold(peer->reader, false);
+	assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
 	turn_until(&peer->fixture, peer->ends, 1);
-	assert_string_equal(peer->log->str, "[1][2].");
+	assert_string_equal(peer->log->str, ".");
+	teardown((void **)&peer);
+}
+
+static void held_by_the_last_line_the_end_comes_all_the_same(void **state)
+{
+	struct Peer *peer = *state;
+	peer->hold_after = 1;
+	put(peer, "1\n2\n3");
+	hang_up(peer);
+	turn_until(&peer->fixture, peer->ends, 1);
+	assert_string_equal(peer->log->str, "[1].");
 }
 
 static void held_and_released_inside_the_handler_it_goes_on(void **state)
@@ -461,8 +471,9 @@ int main(void)
 		cmocka_unit_test(large_lines_grow_the_buffer_and_small_ones_follow),
 		cmocka_unit_test(an_endless_line_takes_no_memory),
 		TEST(held_in_the_middle_of_what_was_read_the_rest_waits),
-		TEST(held_while_the_peer_hangs_up_nothing_is_lost_and_nothing_spins),
-		TEST(held_by_the_last_line_the_end_waits),
+		TEST(held_while_the_peer_hangs_up_the_end_comes_at_once),
+		TEST(held_while_a_socket_is_shut_down_the_end_comes_at_once),
+		TEST(held_by_the_last_line_the_end_comes_all_the_same),
 		TEST(held_and_released_inside_the_handler_it_goes_on),
 		TEST(freed_by_a_handler_no_other_is_called),
 		TEST(freed_by_the_overlong_or_end_handler),
