@@ -26,6 +26,9 @@ deps-check:
 # pkg-config finds what was installed.
 SUBMAKE = @+$(MAKE) --no-print-directory
 
+# As many jobs as processors, unless the user said how many.
+PARALLEL = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # --- unit tests: tests/unit/test_*.c, one program each; other .c files there are helpers of them all ---
 
 TEST_CFLAGS = $(ALL_CFLAGS) -Itests $(shell pkg-config --cflags cmocka jansson)
@@ -56,7 +59,8 @@ $(DEMO): $(BUILD)/tests/demo/%: $(BUILD)/tests/demo/%.o $(DEMO_HELP_OBJ) $(LIB)
 
 .PHONY: demo demo-now
 demo: deps-demo
-	$(SUBMAKE) -s demo-now
+	@echo Building
+	$(SUBMAKE) -s $(PARALLEL) demo-now
 demo-now: $(BUILD)/mcp-mux $(DEMO)
 	@tests/demo/run-demo $(BUILD)
 
@@ -83,14 +87,14 @@ $(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_LIB_OBJ)
 
 .PHONY: fuzz fuzz-now
 fuzz: deps-fuzz
-	$(SUBMAKE) fuzz-now
+	$(SUBMAKE) $(PARALLEL) fuzz-now
 fuzz-now: $(FUZZ)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run $(FUZZ_BUILD) $(FUZZ:%=fuzz:%)
 
 # --- check: everything above but for the demo's transcript, and the integration tests ---
 
 # CHECK selects: words of layers unit fuzz integration; ONLY=NAME… runs the programs of these names alone.
-CHECK = layers unit integration $(if $(SANITIZE),,fuzz)
+CHECK ?= layers unit integration $(if $(SANITIZE),,fuzz)
 CHECK_FUZZ_SECONDS = 5
 INTEGRATION_SRC = $(sort $(wildcard tests/integration/test_*.mjs))
 CHECK_RUN = $(if $(filter layers,$(CHECK)),layers:tests/check-layers) \
@@ -100,27 +104,39 @@ CHECK_RUN = $(if $(filter layers,$(CHECK)),layers:tests/check-layers) \
 
 .PHONY: check check-now
 check: deps-check
-	$(SUBMAKE) WERROR=1 check-now
-check-now: $(if $(filter unit,$(CHECK)),$(UNIT)) $(if $(filter fuzz,$(CHECK)),$(FUZZ)) \
-	$(if $(filter integration,$(CHECK)),$(BUILD)/mcp-mux $(DEMO))
+	@echo Building $(if $(SANITIZE),with -fsanitize=$(SANITIZE))
+	$(SUBMAKE) -s $(PARALLEL) WERROR=1 check-now
+check-now: check-programs
 	@FUZZ_SECONDS=$(CHECK_FUZZ_SECONDS) SANITIZE=$(SANITIZE) tests/run $(BUILD) $(CHECK_RUN)
+.PHONY: check-programs
+check-programs: $(if $(filter unit,$(CHECK)),$(UNIT)) $(if $(filter fuzz,$(CHECK)),$(FUZZ)) \
+	$(if $(filter integration,$(CHECK)),$(BUILD)/mcp-mux $(DEMO))
 
 # --- lint ---
 
 LINT_C = $(sort $(wildcard src/*/*.c tests/*/*.c))
 LINT_ALL = $(LINT_C) $(sort $(wildcard include/*/*.h tests/*/*.h))
+LINT = lint-layers lint-format lint-cppcheck lint-tidy
 
-.PHONY: lint lint-now
+.PHONY: lint $(LINT)
 lint: deps-lint
-	$(SUBMAKE) lint-now
-lint-now:
+	$(SUBMAKE) -k $(LINT)
+lint-layers:
 	tests/check-layers
-	clang-format --dry-run -Werror $(LINT_ALL)
-	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
-		--suppressions-list=tests/cppcheck.supp --std=c11 -Iinclude -j2 src
-	@echo clang-tidy src tests
-	@printf '%s\n' $(LINT_C) | xargs -P2 -n4 sh -c 'exec clang-tidy --quiet --warnings-as-errors="*" "$$@" -- \
-		$(subst ','\'',$(TEST_CFLAGS) $(shell pkg-config --cflags libmicrohttpd)) 2>/dev/null' clang-tidy
+lint-format:
+	@echo clang-format
+	@clang-format --dry-run -Werror $(LINT_ALL)
+lint-cppcheck:
+	@echo cppcheck
+	@cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+		--suppressions-list=tests/cppcheck.supp --std=c11 -Iinclude -j2 \
+		-D'MUX_AUTOPTR(a,b)=' -D'G_GNUC_PRINTF(a,b)=' --library=posix,gtk src
+lint-tidy:
+	@echo clang-tidy
+	@printf '%s\n' $(LINT_C) | xargs -P2 -n4 sh -c 'clang-tidy --quiet "$$@" -- \
+		$(subst -I/usr,-isystem /usr,$(subst ','\'',$(TEST_CFLAGS) $(shell pkg-config --cflags libmicrohttpd))) 2>&1 | \
+		sed "/warnings generated\|Suppressed .* warnings\|^Use -header-filter/d" | \
+		awk "{ print; n = 1 } END { exit n }"' clang-tidy
 
 -include $(wildcard $(BUILD)/tests/*/*.d $(FUZZ_BUILD)/*/*/*.d)
 

@@ -27,6 +27,7 @@ struct Request {
 	struct Upstream *upstream; /* of a call */
 	struct UpstreamCall *call;
 	char *held; /* the message of a call whose tool is not known yet */
+	struct LoopTimer held_limit;
 	GList link; /* in router->lists, router->held or router->listens */
 	GQueue *queue; /* the one of them that it is in */
 };
@@ -39,8 +40,13 @@ struct Router {
 	GPtrArray *upstreams; /* struct Upstream *, of the enabled connectors, in order */
 	struct Catalog *catalog;
 	GHashTable *requests; /* char *key -> struct Request */
-	size_t bytes; /* of all requests */
-	bool high;
+	size_t bytes; /* of all requests that are not answered */
+	bool high; /* too many bytes of them */
+	bool output_high; /* the IDE does not read its answers */
+	GQueue parked; /* struct Parked: parking.c */
+	size_t parked_bytes;
+	bool holding; /* the owner was told to stop reading */
+	struct LoopTimer unpark;
 	bool shut_down;
 
 	/* The legacy session with the IDE */
@@ -75,6 +81,8 @@ struct Request *request_begin(
 	struct Router *router, const struct Incoming *incoming, const char *method);
 /* Frees it without an answer. */
 void request_end(struct Request *request);
+/* The name under which an id is known: equal ids have equal keys. For g_free. */
+char *request_key(struct JsonValue id);
 /* The request with that id (a JSON string or number), NULL if there is none. */
 struct Request *request_find(struct Router *router, struct JsonValue id);
 /* Puts it into a queue of the router (NULL: takes it out of its queue). */
@@ -101,6 +109,16 @@ void answer_notify(struct Router *router, struct Slice message);
 char *answer_words(const struct ConnectorConfig *connector, const GError *error);
 /* Members that every result of ours in a modern IDE's era begins with; "" in the legacy era. */
 const char *answer_result_prefix(enum Era era);
+
+/* parking.c: requests beyond the watermarks */
+/* Keeps MESSAGE for later if it is a request and there is no room for it now; false if it can be
+ * handled at once. */
+bool parking_take(struct Router *router, const struct RpcMessage *message);
+/* The IDE cancels the request with that id; false if it is not parked. */
+bool parking_cancel(struct Router *router, struct JsonValue id);
+/* There may be room again, or none. */
+void parking_check(struct Router *router);
+void parking_release(struct Router *router);
 
 /* batch.c (2025-03-26) */
 void batch_line(struct Router *router, struct Slice text);

@@ -15,8 +15,8 @@ struct RouterOptions {
 	struct UpstreamShared upstream;
 	struct OutQueue *out;
 	const char *config_path; /* of the user's file, for telling where to write */
-	/* More (true) or less (false) than twice max_message of requests wait for answers: reading of stdin
-	 * should stop, or may go on. Called from router_line and from the loop. */
+	/* Reading of stdin should stop (true), since more requests wait than is good even in passing, or may go
+	 * on. Called from router_line and from the loop. */
 	void (*pressure)(bool high, void *user);
 	void *user;
 };
@@ -28,6 +28,9 @@ void router_free(struct Router *router);
 void router_line(struct Router *router, char *bytes, size_t len);
 /* A line over max_message came and was skipped; HEAD is how it began. */
 void router_overlong(struct Router *router, struct Slice head);
+
+/* The IDE does not read (true) what was answered, or reads again: requests wait meanwhile. */
+void router_set_output_pressure(struct Router *router, bool high);
 
 /* The IDE is gone or wants us gone: subscriptions are ended, calls in flight cancelled upstream, sessions
  * deleted. router_is_quiet says when that has been sent. */

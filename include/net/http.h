@@ -32,6 +32,7 @@ void http_client_free(struct HttpClient *client);
 
 /* While held, transfers that deliver data pause (flow control towards a slow reader of ours). */
 void http_client_hold(struct HttpClient *client, bool hold);
+bool http_client_is_held(const struct HttpClient *client);
 
 /* Request headers: reference-counted, immutable once a request uses them. Their bytes are wiped
  * when the last reference goes, since a credential may be among them. */
@@ -77,7 +78,8 @@ void http_request_cancel(struct HttpRequest *request);
 
 /* The caller has what it wanted: no handler is called any more and the request must not be
  * touched. What still comes is thrown away; a transfer that ends within LINGER_MS leaves its
- * connection for the next request, another is cancelled then. NULL is fine. */
+ * connection for the next request, another is cancelled then, or
+ * sooner where there are many. NULL is fine. */
 void http_request_release(struct HttpRequest *request, unsigned linger_ms);
 
 /* In handlers: the status (0 before the head), and a header's value (the last one of that name,

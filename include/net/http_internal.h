@@ -39,6 +39,7 @@ struct HttpClient {
 	struct HttpRequest *requests; /* all that have not ended */
 	struct HttpRequest *news, *last_news; /* to be told to their handlers */
 	size_t news_count;
+	GQueue lingering; /* released requests whose end is still awaited, oldest first */
 	struct LoopTimer timer; /* libcurl's */
 	struct LoopTimer again; /* there was more to do than one turn should */
 	bool timer_due; /* it fired, or libcurl asked for 0 */
@@ -79,6 +80,7 @@ struct HttpRequest {
 	bool in_handler;
 	size_t body_bytes; /* to be posted */
 	struct LoopTimer linger; /* after http_request_release */
+	GList lingering; /* in client->lingering */
 	bool ended; /* no handler is to be called any more */
 };
 

@@ -12,6 +12,8 @@ enum {
 	BACKOFF_FIRST_MS = 1000,
 	BACKOFF_LAST_MS = 5 * 60 * 1000,
 	TOOL_PAGES_MAX = 1000,
+	AGAIN_MS = 100, /* before tools that changed while they were fetched are fetched again */
+	ANSWERS_MAX = 100, /* to a server's requests, under way at once */
 	REFETCH_AFTER_MS =
 		5 * 1000, /* lists of servers that do not announce changes, when they are used */
 };

@@ -11,8 +11,10 @@
 #include "cli/output.h"
 #include "mux/router.h"
 
+#include <errno.h>
 #include <glib-unix.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -21,6 +23,7 @@ enum {
 	OUT_HIGH_BYTES =
 		16 << 20, /* transfers pause while more than this waits for the IDE to read */
 	CONNECTIONS_PER_UPSTREAM = 130,
+	DESCRIPTORS_WANTED = 16 * 1024,
 };
 
 struct Serve {
@@ -67,6 +70,7 @@ static void on_out_pressure(bool high, void *user)
 {
 	struct Serve *serve = user;
 	http_client_hold(serve->http, high);
+	router_set_output_pressure(serve->router, high);
 }
 
 static void on_in_pressure(bool high, void *user)
@@ -82,6 +86,17 @@ static gboolean on_signal(void *user)
 	return G_SOURCE_CONTINUE;
 }
 
+/* A connection each for many calls in flight to many upstreams: more than the usual soft limit. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS_WANTED)
+		return;
+	limit.rlim_cur = MIN(limit.rlim_max, (rlim_t)DESCRIPTORS_WANTED);
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_debug(NULL, "the limit of open files stays: %s", g_strerror(errno));
+}
+
 static bool serve_init(
 	struct Serve *serve, const struct Configuration *configuration, GError **error)
 {
@@ -94,6 +109,7 @@ static bool serve_init(
 		.max_connections = (config->connectors->len + 1) * CONNECTIONS_PER_UPSTREAM,
 		.user_agent = "mcp-mux/" MCP_MUX_VERSION,
 	};
+	raise_descriptor_limit();
 	g_autofree char *era_path = file_state_path("era.json");
 	serve->main_loop = g_main_loop_new(NULL, FALSE);
 	serve->loop = loop_new(NULL);

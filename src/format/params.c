@@ -73,9 +73,8 @@ bool mcp_params_read(struct JsonValue params, struct McpParams *out, const char 
 		*why = "a member of _meta stands twice";
 		return false;
 	}
-	int64_t number;
 	if (read.progress_token.type != JSON_NONE && read.progress_token.type != JSON_STRING &&
-		!json_int64(read.progress_token, &number)) {
+		!json_is_integer(read.progress_token)) {
 		*why = "progressToken is neither string nor integer";
 		return false;
 	}

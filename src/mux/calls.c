@@ -106,7 +106,10 @@ static bool answer_without_structured(struct Request *request, struct Slice resu
 		json_end_array(&w);
 	}
 	json_end_object(&w);
-	answer_result(request, (struct Slice){out->str, out->len});
+	if (out->len > request->router->config->mux.max_result)
+		answer_too_large(request, out->len);
+	else
+		answer_result(request, (struct Slice){out->str, out->len});
 	return true;
 }
 
@@ -164,6 +167,7 @@ static void send(struct Request *request, const struct RpcMessage *message,
 		.name = slice_of(tool->raw_upstream),
 		.tool = tool->tool->name,
 	};
+	loop_timer_stop(&request->held_limit); /* the upstream has clocks of its own */
 	request->call = upstream_call(request->upstream, &to, &handlers, request);
 }
 
@@ -177,18 +181,38 @@ static bool could_be_of(const struct Router *router, const struct Upstream *up, 
 		       g_str_has_prefix(name + n, router->config->mux.separator));
 }
 
+static void on_held_limit(void *user)
+{
+	struct Request *request = user;
+	g_autoptr(GError) error = g_error_new_literal(
+		MUX_ERROR, MUX_ERROR_TIMEOUT, "its tools are not known yet");
+	g_autofree char *words = answer_words(upstream_connector(request->upstream), error);
+	answer_tool_error(request, words);
+}
+
+/* Keeps the call until the tools of UP are known, for as long as a call may take in all. */
+static void hold(struct Request *request, const struct RpcMessage *message, struct Upstream *up)
+{
+	struct Router *router = request->router;
+	request->upstream = up;
+	request->held = slice_dup(message->text);
+	request_queue(request, &router->held);
+	if (!request->held_limit.loop)
+		loop_timer_start(router->loop, &request->held_limit,
+			router->config->mux.call_timeout_ms, on_held_limit, request);
+}
+
 static void answer_unknown(
 	struct Request *request, const struct RpcMessage *message, const char *name)
 {
 	struct Router *router = request->router;
 	const struct Upstream *absent = NULL;
 	for (guint i = 0; i < router->upstreams->len; i++) {
-		const struct Upstream *up = router->upstreams->pdata[i];
+		struct Upstream *up = router->upstreams->pdata[i];
 		if (!could_be_of(router, up, name) || upstream_tools(up))
 			continue;
 		if (!upstream_is_settled(up)) {
-			request->held = slice_dup(message->text);
-			request_queue(request, &router->held);
+			hold(request, message, up);
 			return;
 		}
 		if (!absent && !upstream_connector(up)->native)

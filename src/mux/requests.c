@@ -3,7 +3,7 @@
 #include "mux/internal.h"
 
 /* The key of an id: a letter for its kind and its value. */
-static char *key_of(struct JsonValue id)
+char *request_key(struct JsonValue id)
 {
 	int64_t number;
 	if (json_int64(id, &number))
@@ -15,23 +15,22 @@ static char *key_of(struct JsonValue id)
 	return g_strconcat("r", raw, NULL);
 }
 
-/* Tells when the watermark is passed either way. */
 static void count(struct Router *router, size_t more, size_t less)
 {
 	size_t limit = 2 * router->config->mux.max_message;
 	router->bytes += more;
 	router->bytes -= less;
 	bool high = router->bytes > (router->high ? limit / 2 : limit);
-	if (high == router->high || router->shut_down)
+	if (high == router->high)
 		return;
 	router->high = high;
-	router->options.pressure(high, router->options.user);
+	parking_check(router);
 }
 
 struct Request *request_begin(
 	struct Router *router, const struct Incoming *incoming, const char *method)
 {
-	g_autofree char *key = key_of(incoming->message.id);
+	g_autofree char *key = request_key(incoming->message.id);
 	if (g_hash_table_contains(router->requests, key))
 		return NULL;
 	struct Request *request = g_new0(struct Request, 1);
@@ -65,6 +64,7 @@ void request_end(struct Request *request)
 {
 	struct Router *router = request->router;
 	request_queue(request, NULL);
+	loop_timer_stop(&request->held_limit);
 	g_hash_table_remove(router->requests, request->key);
 	if (request->batch)
 		batch_drop(request->batch);
@@ -79,6 +79,6 @@ void request_end(struct Request *request)
 
 struct Request *request_find(struct Router *router, struct JsonValue id)
 {
-	g_autofree char *key = key_of(id);
+	g_autofree char *key = request_key(id);
 	return g_hash_table_lookup(router->requests, key);
 }

@@ -20,6 +20,7 @@ struct Router *router_new(const struct RouterOptions *options)
 	router->requests = g_hash_table_new(g_str_hash, g_str_equal);
 	router->catalog = catalog_new(options->config);
 	router->upstreams = g_ptr_array_new_with_free_func((GDestroyNotify)upstream_free);
+	g_queue_init(&router->parked);
 	g_queue_init(&router->lists);
 	g_queue_init(&router->held);
 	g_queue_init(&router->listens);
@@ -63,6 +64,7 @@ void router_shutdown(struct Router *router)
 	if (router->shut_down)
 		return;
 	lists_stop(router);
+	parking_release(router);
 	router->shut_down = true;
 	for (guint i = 0; i < router->upstreams->len; i++)
 		upstream_shutdown(router->upstreams->pdata[i]);
@@ -83,8 +85,10 @@ static void cancel(struct Router *router, struct JsonValue params)
 	if (id.type != JSON_STRING && id.type != JSON_NUMBER)
 		return;
 	struct Request *request = request_find(router, id);
-	if (!request)
+	if (!request) {
+		parking_cancel(router, id);
 		return;
+	}
 	if (request->call)
 		upstream_call_cancel(request->call);
 	request_end(request);
@@ -111,6 +115,8 @@ static void handle_modern(struct Router *router, const struct Incoming *incoming
 	const struct RpcMessage *message = &incoming->message;
 	if (!ide_check_modern(router, incoming))
 		return;
+	/* Any request may be the first one, and a list waits for what is opening. */
+	ide_open_upstreams(router, ERA_MODERN);
 	if (rpc_method_is(message, "tools/call"))
 		calls_request(router, incoming);
 	else if (rpc_method_is(message, "tools/list"))
@@ -121,7 +127,6 @@ static void handle_modern(struct Router *router, const struct Incoming *incoming
 		lists_listen(router, incoming);
 	else
 		refuse(router, incoming, RPC_METHOD_NOT_FOUND, "Method not found");
-	ide_open_upstreams(router, ERA_MODERN);
 }
 
 static void handle_legacy(struct Router *router, const struct Incoming *incoming)
@@ -199,9 +204,20 @@ void router_message(struct Router *router, struct Slice text, struct Batch *batc
 
 void router_line(struct Router *router, char *bytes, size_t len)
 {
+	struct RpcMessage message;
+	struct Slice line = {bytes, len};
 	if (router->shut_down)
 		return;
-	router_message(router, (struct Slice){bytes, len}, NULL);
+	bool crowded = router->high || router->output_high || router->parked.head;
+	if (crowded && rpc_parse(line, &message, NULL) && parking_take(router, &message))
+		return;
+	router_message(router, line, NULL);
+}
+
+void router_set_output_pressure(struct Router *router, bool high)
+{
+	router->output_high = high;
+	parking_check(router);
 }
 
 void router_overlong(struct Router *router, struct Slice head)

@@ -14,6 +14,7 @@
 #include "net/http_internal.h"
 
 enum {
+	LINGERING_MAX = 8, /* answers whose stream has not ended; each keeps a connection */
 	ROUNDS = 16, /* of work in one turn before descriptors get their chance */
 	BODY_KEEP_BYTES = 256 * 1024, /* a consumed buffer larger than this is given back */
 	HANDLE_KEEP_HEADER_BYTES = 16 * 1024, /* a handle that holds more headers is not reused */
@@ -152,6 +153,8 @@ static void free_request(struct HttpRequest *request)
 {
 	struct HttpClient *client = request->client;
 	loop_timer_stop(&request->linger);
+	if (request->lingering.data)
+		g_queue_unlink(&client->lingering, &request->lingering);
 	leave_multi(request);
 	if (request->handle)
 		http_setup_recycle(
@@ -336,6 +339,11 @@ void http_client_hold(struct HttpClient *client, bool hold)
 	loop_poke(client->loop);
 }
 
+bool http_client_is_held(const struct HttpClient *client)
+{
+	return client->held;
+}
+
 struct HttpRequest *http_request_start(struct HttpClient *client, const struct HttpSpec *spec,
 	const struct HttpHandlers *handlers, void *user)
 {
@@ -414,7 +422,12 @@ void http_request_release(struct HttpRequest *request, unsigned linger_ms)
 	}
 	request->handlers = drain;
 	on_drain(request, NULL);
-	loop_timer_start(request->client->loop, &request->linger, linger_ms, on_linger, request);
+	struct HttpClient *client = request->client;
+	if (client->lingering.length >= LINGERING_MAX)
+		http_request_cancel(client->lingering.head->data);
+	request->lingering.data = request;
+	g_queue_push_tail_link(&client->lingering, &request->lingering);
+	loop_timer_start(client->loop, &request->linger, linger_ms, on_linger, request);
 }
 
 int http_request_status(const struct HttpRequest *request)

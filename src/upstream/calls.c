@@ -29,6 +29,8 @@ struct UpstreamCall {
 	enum Era body_era;
 	struct Exchange *exchange; /* NULL while it waits */
 	unsigned generation;
+	bool in_session; /* it went out with a session id */
+	bool doomed; /* see upstream_calls_failed */
 	bool repeatable;
 	bool renewed;
 	bool relisted;
@@ -74,6 +76,9 @@ static void call_fail_text(struct UpstreamCall *call, enum MuxError code, const 
 static void on_wait(void *user)
 {
 	struct UpstreamCall *call = user;
+	/* It waits for its turn, and those before it have deadlines. */
+	if (call->up->state == UPSTREAM_READY && !call->waits_for_list)
+		return;
 	if (call->up->state == UPSTREAM_SIGNED_OUT) {
 		call_fail(call, call->up->error);
 		return;
@@ -149,7 +154,7 @@ static bool call_again(struct UpstreamCall *call, const struct ExchangeResult *r
 {
 	struct Upstream *up = call->up;
 	bool no_session = result->status == 404 || result->status == 400;
-	if (up->era == ERA_LEGACY && up->session && no_session && !call->renewed) {
+	if (call->in_session && no_session && !call->renewed) {
 		call->renewed = true;
 		wait_for_upstream(call);
 		if (up->state == UPSTREAM_READY && call->generation != up->generation)
@@ -161,7 +166,7 @@ static bool call_again(struct UpstreamCall *call, const struct ExchangeResult *r
 	int64_t code = 0;
 	if (result->has_message && result->message.kind == RPC_ERROR)
 		(void)json_int64(json_get(result->message.error.raw, "code"), &code);
-	if (up->era == ERA_MODERN && code == RPC_HEADER_MISMATCH && !call->relisted) {
+	if (call->body_era == ERA_MODERN && code == RPC_HEADER_MISMATCH && !call->relisted) {
 		call->relisted = true;
 		call->waits_for_list = true;
 		wait_for_upstream(call);
@@ -171,13 +176,19 @@ static bool call_again(struct UpstreamCall *call, const struct ExchangeResult *r
 	return false;
 }
 
+/* Whether the status says more than the JSON-RPC error that came with it. */
+static bool status_decides(int status)
+{
+	return status == 401 || status == 403 || status == 429 || status == 503;
+}
+
 static void call_end(struct UpstreamCall *call, struct ExchangeResult *result)
 {
-	if (result->has_message && result->status != 401 && result->status != 403) {
+	if (result->has_message && !status_decides(result->status)) {
 		struct UpstreamAnswer answer = {
 			.bytes = g_steal_pointer(&result->bytes),
 			.message = result->message,
-			.era = call->up->era,
+			.era = call->body_era,
 		};
 		call->handlers.answer(call, &answer, call->user);
 		g_free(answer.bytes);
@@ -185,7 +196,7 @@ static void call_end(struct UpstreamCall *call, struct ExchangeResult *result)
 		return;
 	}
 	bool timed_out = g_error_matches(result->error, MUX_ERROR, MUX_ERROR_TIMEOUT);
-	if (timed_out && call->up->era == ERA_LEGACY)
+	if (timed_out && call->body_era == ERA_LEGACY)
 		upstream_post_cancelled(call->up, call->id, "timed out");
 	call_fail(call, result->error);
 }
@@ -220,6 +231,7 @@ static void call_send(struct UpstreamCall *call, struct JsonValue arguments)
 	spec.repeatable = call->repeatable;
 	loop_timer_stop(&call->wait);
 	call->generation = up->generation;
+	call->in_session = up->session != NULL;
 	up->in_flight++;
 	call->exchange = exchange_start(&spec, &handlers, call);
 	http_headers_unref(spec.headers);
@@ -307,7 +319,7 @@ static void cancel_upstream(struct UpstreamCall *call)
 		return;
 	exchange_cancel(g_steal_pointer(&call->exchange));
 	call->up->in_flight--;
-	if (call->up->era == ERA_LEGACY)
+	if (call->body_era == ERA_LEGACY)
 		upstream_post_cancelled(call->up, call->id, "cancelled by the user");
 }
 
@@ -321,17 +333,23 @@ void upstream_call_cancel(struct UpstreamCall *call)
 
 /* ---- what happens to the upstream as a whole ---- */
 
-/* The oldest calls that wait go out, as many as may be in flight. Those in flight stand before them in the
- * list mostly, so the search is short. */
+/* The oldest call that waits for its turn. Those in flight stand before it in the list mostly, so the
+ * search is short. */
+static struct UpstreamCall *find_waiting(const struct Upstream *up)
+{
+	struct UpstreamCall *call = up->calls;
+	while (call && (call->exchange || call->waits_for_list))
+		call = call->next;
+	return call;
+}
+
+/* The calls that wait go out, as many as may be in flight. One that cannot go out fails, and its handler may
+ * start and cancel others: so the search begins anew each time. */
 static void send_next(struct Upstream *up)
 {
-	if (up->state != UPSTREAM_READY || up->shut_down)
-		return;
-	for (struct UpstreamCall *call = up->calls, *next; call && up->in_flight < IN_FLIGHT_MAX;
-		call = next) {
-		next = call->next;
-		if (call->exchange || call->waits_for_list)
-			continue;
+	struct UpstreamCall *call;
+	while (up->state == UPSTREAM_READY && !up->shut_down && up->in_flight < IN_FLIGHT_MAX &&
+		(call = find_waiting(up))) {
 		if (call->body)
 			call_resend(call);
 		else
@@ -344,12 +362,20 @@ void upstream_calls_ready(struct Upstream *up)
 	send_next(up);
 }
 
+/* Those that wait now fail; handlers may cancel some of them, and what they start belongs to the next
+ * attempt. */
 void upstream_calls_failed(struct Upstream *up, const GError *error)
 {
-	for (struct UpstreamCall *call = up->calls, *next; call; call = next) {
-		next = call->next;
-		if (!call->exchange)
-			call_fail(call, error);
+	for (struct UpstreamCall *call = up->calls; call; call = call->next)
+		call->doomed = !call->exchange;
+	struct UpstreamCall *call = up->calls;
+	while (call) {
+		if (!call->doomed) {
+			call = call->next;
+			continue;
+		}
+		call_fail(call, error);
+		call = up->calls;
 	}
 }
 

@@ -41,6 +41,8 @@ struct Exchange {
 	bool is_stream; /* the answer under way is SSE */
 	bool had_stream; /* sse was initialised */
 	bool repeated;
+	bool resuming; /* what is under way is a GET */
+	bool unresumable; /* the server refused it */
 	unsigned resumes;
 	unsigned busy; /* frames of ours below which a handler runs */
 	bool dead;
@@ -83,7 +85,9 @@ static void finish(struct Exchange *ex, struct ExchangeResult *result)
 	result->session = ex->session;
 	if (result->status == 0)
 		result->status = ex->status;
+	ex->busy++;
 	ex->handlers.done(ex, result, ex->user);
+	ex->busy--;
 	g_free(result->bytes);
 	bury(ex);
 }
@@ -103,6 +107,11 @@ static void fail_text(struct Exchange *ex, enum MuxError code, const char *text)
 static void on_idle(void *user)
 {
 	struct Exchange *ex = user;
+	/* It is we who do not read: the IDE does not take what there is already. */
+	if (http_client_is_held(ex->spec.http)) {
+		exchange_touch(ex);
+		return;
+	}
 	g_autofree char *text =
 		g_strdup_printf("no sign of life for %u seconds", ex->spec.idle_ms / 1000);
 	fail_text(ex, MUX_ERROR_TIMEOUT, text);
@@ -269,7 +278,8 @@ static void start_resume(void *user);
 /* A stream or connection ended before the answer. */
 static void recover(struct Exchange *ex, const GError *error)
 {
-	bool can_resume = ex->spec.resumable && ex->had_stream && ex->sse.id->len > 0;
+	bool can_resume = ex->spec.resumable && ex->had_stream && ex->sse.id->len > 0 &&
+			  !ex->unresumable;
 	if (can_resume && ex->resumes < RESUMES_MAX) {
 		ex->resumes++;
 		int64_t pause = ex->sse.retry_ms >= 0 ? ex->sse.retry_ms : RESUME_DEFAULT_MS;
@@ -285,6 +295,20 @@ static void recover(struct Exchange *ex, const GError *error)
 		return;
 	}
 	fail(ex, error);
+}
+
+/* The GET did not lead to a stream: ERROR, or the status if it is NULL. What was posted may have run, so
+ * neither its status nor its error tells how the request ended. */
+static void resume_failed(struct Exchange *ex, const GError *error)
+{
+	g_autofree char *why = error ? g_strdup(error->message)
+				     : g_strdup_printf("HTTP %d", ex->status);
+	bool for_now = error || ex->status == 429 || ex->status >= 500;
+	g_autoptr(GError) cut = g_error_new(MUX_ERROR, MUX_ERROR_BROKEN,
+		"the stream ended before the answer and could not be taken up again: %s", why);
+	ex->unresumable = !for_now;
+	ex->status = 0;
+	recover(ex, cut);
 }
 
 /* ---- whole bodies ---- */
@@ -367,7 +391,9 @@ static void on_done(struct HttpRequest *http, const GError *error, void *user)
 {
 	struct Exchange *ex = user;
 	ex->http = NULL; /* freed by the HTTP layer after this */
-	if (error) {
+	if (ex->resuming && !ex->is_stream) {
+		resume_failed(ex, error);
+	} else if (error) {
 		recover(ex, error);
 	} else if (ex->is_stream) {
 		g_autoptr(GError) cut = g_error_new_literal(
@@ -388,10 +414,16 @@ static void start_post(struct Exchange *ex)
 		.headers = ex->spec.headers,
 		.body = ex->spec.body,
 		.connect_timeout_ms = ex->spec.connect_timeout_ms,
-		.once = !ex->spec.repeatable,
+		.once = true, /* recover() sends it again, where that may be */
 		.max_body = ex->spec.max_message,
 	};
+	/* A new stream has nothing to do with the event ids of the last. */
+	if (ex->had_stream)
+		sse_release(&ex->sse);
+	ex->had_stream = false;
 	ex->is_stream = false;
+	ex->resuming = false;
+	ex->unresumable = false;
 	ex->http = http_request_start(ex->spec.http, &http, &http_handlers, ex);
 }
 
@@ -402,7 +434,8 @@ static void start_resume(void *user)
 	ex->resume_headers = http_headers_copy(ex->spec.headers);
 	g_autoptr(GError) error = NULL;
 	if (!http_headers_add(ex->resume_headers, "Last-Event-ID", ex->sse.id->str, &error)) {
-		fail(ex, error);
+		ex->resumes = RESUMES_MAX; /* it will not get better */
+		resume_failed(ex, error);
 		return;
 	}
 	struct HttpSpec http = {
@@ -413,6 +446,7 @@ static void start_resume(void *user)
 		.max_body = ex->spec.max_message,
 	};
 	ex->is_stream = false;
+	ex->resuming = true;
 	ex->http = http_request_start(ex->spec.http, &http, &http_handlers, ex);
 }
 

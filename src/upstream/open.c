@@ -62,8 +62,10 @@ static void take_server(struct Upstream *up, struct Slice result)
 {
 	g_free(up->instructions);
 	up->instructions = json_string_dup(json_get(result, "instructions"));
-	if (up->instructions && strlen(up->instructions) > INSTRUCTIONS_BYTES)
-		up->instructions[INSTRUCTIONS_BYTES] = '\0';
+	if (up->instructions && strlen(up->instructions) > INSTRUCTIONS_BYTES) {
+		char *end = up->instructions + INSTRUCTIONS_BYTES + 1;
+		*g_utf8_find_prev_char(up->instructions, end) = '\0';
+	}
 	struct JsonValue tools = json_get(json_get(result, "capabilities").raw, "tools");
 	up->has_tools = tools.type == JSON_OBJECT;
 	up->tools_list_changed =
@@ -85,9 +87,25 @@ static bool set_revision(struct Upstream *up, const char *revision, const char *
 
 /* ---- what an answer proves ---- */
 
+static int64_t error_code(const struct ExchangeResult *result)
+{
+	int64_t code = 0;
+	if (result->has_message && result->message.kind == RPC_ERROR)
+		(void)json_int64(json_get(result->message.error.raw, "code"), &code);
+	return code;
+}
+
+static bool proves_modern(int64_t code)
+{
+	return code == RPC_HEADER_MISMATCH || code == RPC_MISSING_CAPABILITY ||
+	       code == RPC_UNSUPPORTED_VERSION;
+}
+
 /* True if the result settled the matter without saying anything of eras. */
 static bool proves_nothing(struct Upstream *up, const struct ExchangeResult *result)
 {
+	if (proves_modern(error_code(result)))
+		return false; /* whatever the status */
 	if (result->status == 401 || result->status == 403) {
 		GError *error = g_error_copy(result->error);
 		g_prefix_error(&error, "the server wants a sign-in: ");
@@ -102,20 +120,6 @@ static bool proves_nothing(struct Upstream *up, const struct ExchangeResult *res
 		return true;
 	}
 	return false;
-}
-
-static int64_t error_code(const struct ExchangeResult *result)
-{
-	int64_t code = 0;
-	if (result->has_message && result->message.kind == RPC_ERROR)
-		(void)json_int64(json_get(result->message.error.raw, "code"), &code);
-	return code;
-}
-
-static bool proves_modern(int64_t code)
-{
-	return code == RPC_HEADER_MISMATCH || code == RPC_MISSING_CAPABILITY ||
-	       code == RPC_UNSUPPORTED_VERSION;
 }
 
 /* Whether the array of strings LIST has MODERN (or, if not MODERN, any legacy revision). */

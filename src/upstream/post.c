@@ -22,6 +22,15 @@ static void post_free(struct Post *post)
 	g_free(post);
 }
 
+static void post_end(struct Post *post)
+{
+	struct Upstream *up = post->up;
+	post_free(post);
+	/* The session goes last, when the cancellations of its calls have arrived. */
+	if (up->shut_down && up->posts.length == 0)
+		upstream_delete_session(up);
+}
+
 static void on_done(struct HttpRequest *http, const GError *error, void *user)
 {
 	struct Post *post = user;
@@ -30,18 +39,14 @@ static void on_done(struct HttpRequest *http, const GError *error, void *user)
 		log_debug(post->up->connector->name, "a message got no reply: %s", error->message);
 	else if (status >= 300)
 		log_debug(post->up->connector->name, "a message was not accepted: HTTP %d", status);
-	struct Upstream *up = post->up;
-	post_free(post);
-	/* The session goes last, when the cancellations of its calls have arrived. */
-	if (up->shut_down && up->posts.length == 0)
-		upstream_delete_session(up);
+	post_end(post);
 }
 
 static void on_limit(void *user)
 {
 	struct Post *post = user;
 	http_request_cancel(post->http);
-	post_free(post);
+	post_end(post);
 }
 
 static const struct HttpHandlers http_handlers = {.done = on_done};

@@ -24,6 +24,14 @@ struct Stream {
 
 static void open_stream(void *user);
 
+/* Nobody will say any more when the tools change; frees the stream. */
+static void give_up(struct Stream *stream)
+{
+	struct Upstream *up = stream->up;
+	up->tools_list_changed = false;
+	upstream_stop_stream(up);
+}
+
 static void reopen_later(struct Stream *stream)
 {
 	unsigned pause = upstream_backoff(&stream->pause_ms);
@@ -78,7 +86,7 @@ static void on_data(struct HttpRequest *http, void *user)
 			log_warning(stream->up->connector->name,
 				"its notification stream is closed: %s",
 				status == SSE_EVENT ? "it was refused" : "an event is too large");
-			http_request_cancel(g_steal_pointer(&stream->http));
+			give_up(stream);
 			return;
 		}
 	}
@@ -98,11 +106,12 @@ static void on_done(struct HttpRequest *http, const GError *error, void *user)
 	}
 	bool refused =
 		!error && !stream->is_stream && stream->status < 500 && stream->status != 429;
-	if (refused)
-		log_debug(stream->up->connector->name, "no notification stream: HTTP %d",
-			stream->status);
-	else
+	if (!refused) {
 		reopen_later(stream);
+		return;
+	}
+	log_debug(stream->up->connector->name, "no notification stream: HTTP %d", stream->status);
+	give_up(stream);
 }
 
 static void open_stream(void *user)

@@ -54,8 +54,8 @@ static void settle(struct Upstream *up, const GError *error)
 			on_relist, up);
 	} else {
 		up->relist_ms = 0;
-		up->list_renewed = false;
 	}
+	up->list_renewed = false;
 	up->listed = true;
 }
 
@@ -81,13 +81,13 @@ static void replace(struct Upstream *up, struct ToolList *list)
 	if (changed)
 		up->handlers.tools(up, up->user);
 	up->handlers.state(up, up->user);
-	upstream_calls_listed(up);
 }
 
 static void give_up(struct Listing *listing, const GError *error)
 {
 	struct Upstream *up = listing->up;
 	up->listing = NULL;
+	up->list_again = false;
 	settle(up, error);
 	listing_free(listing);
 	up->handlers.state(up, up->user);
@@ -111,10 +111,12 @@ static void last_page(struct Listing *listing)
 	g_autoptr(ToolList) list = g_steal_pointer(&listing->list);
 	listing_free(listing);
 	replace(up, list);
-	if (up->list_again) {
-		up->list_again = false;
-		upstream_start_listing(up);
-	}
+	/* A server that says so with every page is not asked without a pause. */
+	if (up->list_again)
+		loop_timer_start(up->shared.loop, &up->relist, AGAIN_MS, on_relist, up);
+	else
+		upstream_calls_listed(up);
+	up->list_again = false;
 }
 
 /* Keeps the page and goes on to the next. */

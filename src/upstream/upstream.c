@@ -19,6 +19,7 @@ struct Upstream *upstream_new(const struct UpstreamShared *shared,
 	up->connector = connector;
 	up->handlers = *handlers;
 	up->user = user;
+	up->preferred = ERA_MODERN; /* where a call comes before upstream_open */
 	up->offered = MCP_NEWEST_LEGACY;
 	up->next_id = 1;
 	up->call_headers = g_hash_table_new_full(
@@ -188,6 +189,10 @@ static void serve_request(struct Upstream *up, const struct RpcMessage *message)
 {
 	if (up->era != ERA_LEGACY || up->shut_down)
 		return;
+	if (up->posts.length >= ANSWERS_MAX) {
+		log_debug(up->connector->name, "it asks too much at once");
+		return;
+	}
 	g_autofree char *id = slice_dup(message->id.raw);
 	if (rpc_method_is(message, "ping"))
 		upstream_post(
