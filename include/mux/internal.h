@@ -28,6 +28,7 @@ struct Request {
 	struct UpstreamCall *call;
 	char *held; /* the message of a call whose tool is not known yet */
 	struct LoopTimer held_limit;
+	bool reopened; /* its upstream was tried again for it */
 	GList link; /* in router->lists, router->held or router->listens */
 	GQueue *queue; /* the one of them that it is in */
 };
@@ -76,7 +77,7 @@ struct Incoming {
 };
 
 /* requests.c */
-/* Registers the request; NULL if its id is in flight already. */
+/* Registers the request; NULL if its id is in flight already, which is answered then. */
 struct Request *request_begin(
 	struct Router *router, const struct Incoming *incoming, const char *method);
 /* Frees it without an answer. */
@@ -122,6 +123,8 @@ void parking_release(struct Router *router);
 
 /* batch.c (2025-03-26) */
 void batch_line(struct Router *router, struct Slice text);
+/* Whether LEN bytes more keep it below max_result. */
+bool batch_has_room(const struct Batch *batch, size_t len);
 /* One answer of a batch; the last one sends them all. */
 void batch_add(struct Batch *batch, struct Slice answer);
 /* A message of the batch will have no answer after all. */

@@ -9,6 +9,9 @@
 #define MCP_MODERN "2026-07-28"
 #define MCP_NEWEST_LEGACY "2025-11-25"
 
+/* What mcp-mux says of itself to either side: an Implementation object. */
+#define MCP_IMPLEMENTATION "{\"name\":\"mcp-mux\",\"version\":\"" MCP_MUX_VERSION "\"}"
+
 enum Era { ERA_UNKNOWN, ERA_LEGACY, ERA_MODERN };
 
 /* The legacy revisions, newest first, NULL at the end. */

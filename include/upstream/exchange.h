@@ -52,6 +52,10 @@ void exchange_cancel(struct Exchange *exchange);
 /* Puts a sign of life that came another way (a progress notification on another stream). */
 void exchange_touch(struct Exchange *exchange);
 
+/* Whether the answer says that the server does not know the session: 404, or 400 as some servers have it,
+ * unless that 400 answers the request itself, which it then has read. */
+bool exchange_lost_session(const struct ExchangeResult *result);
+
 /* Whether VALUE (a Content-Type) is the media type TYPE, whatever its parameters. */
 bool exchange_is_media_type(const char *value, const char *type);
 

@@ -11,8 +11,13 @@ enum {
 	POST_MS = 10 * 1000, /* for a notification or answer of ours to be accepted */
 	BACKOFF_FIRST_MS = 1000,
 	BACKOFF_LAST_MS = 5 * 60 * 1000,
+	CANCELS_FIRST_MS =
+		200, /* at the end the session is deleted when they arrived, or after this */
+	RENEW_AGAIN_MS = 2000, /* a session lost sooner than that is not renewed for a call */
 	TOOL_PAGES_MAX = 1000,
-	AGAIN_MS = 100, /* before tools that changed while they were fetched are fetched again */
+	RELIST_FIRST_MS =
+		500, /* between fetches that notices ask for; doubles up to RELIST_LAST_MS */
+	RELIST_LAST_MS = 60 * 1000,
 	ANSWERS_MAX = 100, /* to a server's requests, under way at once */
 	REFETCH_AFTER_MS =
 		5 * 1000, /* lists of servers that do not announce changes, when they are used */
@@ -44,6 +49,10 @@ struct Upstream {
 	enum Era era;
 	char *revision;
 	char *session; /* legacy; NULL: the server gave none */
+	bool renewing; /* the handshake under way replaces a lost session */
+	bool session_worked; /* a call was answered in it */
+	int64_t renewed_us; /* when such a one succeeded, if it was the last; else 0 */
+	bool other_first; /* the last attempt got no answer in the first era */
 	unsigned generation; /* counts handshakes, so that a late 404 does not renew twice */
 	char *instructions;
 	bool has_tools; /* by its capabilities */
@@ -57,6 +66,8 @@ struct Upstream {
 
 	/* Tools: tools.c */
 	struct Listing *listing;
+	unsigned lists_started; /* counts fetches */
+	unsigned list_pause_ms; /* between fetches while every one is followed by a notice */
 	bool list_again; /* a change was announced while a list was being fetched */
 	bool list_renewed; /* a session was renewed because a page was refused */
 	bool listed; /* fetched or failed since it opened */
@@ -72,6 +83,8 @@ struct Upstream {
 	struct UpstreamCall *calls; /* all that have not ended, oldest first */
 	struct UpstreamCall *last_call;
 	unsigned in_flight;
+	unsigned n_calls;
+	struct LoopTimer farewell; /* the session is deleted then at the latest */
 	GQueue posts; /* struct Post: post.c */
 };
 
@@ -89,10 +102,16 @@ void upstream_take_message(struct Upstream *up, const struct RpcMessage *message
 void upstream_start_open(struct Upstream *up);
 /* The session is gone: a new handshake in the same era, unless one newer than GENERATION exists. */
 void upstream_renew(struct Upstream *up, unsigned generation);
+/* Whether the session of GENERATION is a renewed one, no call was ever answered in it, and so another
+ * would hardly help so soon. */
+bool upstream_renewed_just_now(const struct Upstream *up, unsigned generation);
 void upstream_stop_open(struct Upstream *up);
 
 /* tools.c */
 void upstream_start_listing(struct Upstream *up);
+/* The server says that its tools changed: fetches them, though not more often than a server that says so
+ * all the time deserves. */
+void upstream_tools_changed(struct Upstream *up);
 void upstream_stop_listing(struct Upstream *up);
 
 /* stream.c: opened when the server announces changes */
@@ -103,7 +122,7 @@ void upstream_stop_stream(struct Upstream *up);
 void upstream_calls_ready(struct Upstream *up); /* what waited goes out */
 void upstream_calls_failed(struct Upstream *up, const GError *error); /* what waited fails */
 void upstream_calls_listed(
-	struct Upstream *up); /* what waited for a new tools/list goes out again */
+	struct Upstream *up, unsigned number); /* what waited for a new tools/list goes out again */
 void upstream_calls_shutdown(struct Upstream *up); /* all are cancelled upstream and freed */
 void upstream_calls_drop(struct Upstream *up); /* all are freed */
 /* notifications/progress by token, for a call in flight; false if it is of no call. */
@@ -112,7 +131,9 @@ bool upstream_calls_progress(struct Upstream *up, const struct RpcMessage *messa
 /* post.c: messages that have no answer, and the DELETE of a session */
 /* BODY (g_free) is taken. */
 void upstream_post(struct Upstream *up, char *body);
-void upstream_post_cancelled(struct Upstream *up, int64_t id, const char *reason);
+/* HEADERS are those that the request went out with: they name its session. */
+void upstream_post_cancelled(
+	struct Upstream *up, struct HttpHeaders *headers, int64_t id, const char *reason);
 void upstream_delete_session(struct Upstream *up);
 void upstream_drop_posts(struct Upstream *up);
 
@@ -123,9 +144,12 @@ char *phrase_own_request(
 /* The IDE's request for this upstream; *LEN gets its length. */
 char *phrase_call(
 	const struct Upstream *up, const struct UpstreamRequest *request, int64_t id, size_t *len);
-/* Headers for METHOD and, where they are not NULL, a tool's name and its arguments. */
-struct HttpHeaders *phrase_headers(
-	struct Upstream *up, const char *method, const char *tool, struct JsonValue arguments);
+/* Headers of a request of our own. */
+struct HttpHeaders *phrase_headers(struct Upstream *up, const char *method);
+/* Those of a tools/call. NULL with MUX_ERROR_TOO_LARGE if the arguments that the tool wants mirrored
+ * are too long for headers. */
+struct HttpHeaders *phrase_call_headers(
+	struct Upstream *up, const char *tool, struct JsonValue arguments, GError **error);
 /* Headers before and after the handshake, from the configuration and what was negotiated. */
 bool phrase_base_headers(struct Upstream *up, GError **error);
 bool phrase_session_headers(struct Upstream *up, GError **error);

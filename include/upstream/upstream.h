@@ -105,6 +105,7 @@ struct UpstreamRequest {
 	enum Era era; /* the IDE's, in this request */
 	struct Slice client_info; /* raw object of a legacy IDE's clientInfo; may be empty */
 	struct Slice name; /* raw string to put in place of params.name */
+	bool repeatable; /* may be sent again where the first sending may have run */
 	const char *tool; /* the same, decoded */
 };
 

@@ -6,7 +6,10 @@ struct Field {
 	size_t offset;
 };
 
-#define FIELD(key, member) {key, offsetof(struct McpParams, member)}
+#define FIELD(key, member)                                                                         \
+	{                                                                                          \
+		key, offsetof(struct McpParams, member)                                            \
+	}
 
 static const struct Field param_fields[] = {
 	FIELD("name", name),
@@ -40,8 +43,8 @@ static const struct Field *find(const struct Field *fields, size_t n, struct Sli
 	return NULL;
 }
 
-static bool read_fields(struct Slice object, const struct Field *fields, size_t n,
-	struct McpParams *out)
+static bool read_fields(
+	struct Slice object, const struct Field *fields, size_t n, struct McpParams *out)
 {
 	struct JsonMember member;
 	JSON_FOR_EACH_MEMBER (member, object) {
@@ -95,7 +98,8 @@ unsigned mcp_params_copy_meta(const struct McpParams *params, struct Slice token
 		return 0;
 	struct JsonMember member;
 	JSON_FOR_EACH_MEMBER (member, params->meta.raw) {
-		const struct Field *field = find(meta_fields, G_N_ELEMENTS(meta_fields), member.key);
+		const struct Field *field =
+			find(meta_fields, G_N_ELEMENTS(meta_fields), member.key);
 		/* The first of them is the progress token, the others are the reserved keys. */
 		if (field && field != &meta_fields[0])
 			continue;

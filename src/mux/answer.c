@@ -41,7 +41,14 @@ static void put_taken(struct Envelope *e, char *bytes, struct Slice part)
 static void envelope_end(struct Envelope *e, struct Request *request)
 {
 	if (e->text) {
-		batch_add(request->batch, (struct Slice){e->text->str, e->text->len});
+		struct Slice answer = {e->text->str, e->text->len};
+		if (batch_has_room(request->batch, answer.len))
+			batch_add(request->batch, answer);
+		else
+			answer_fault(request->router, request->batch, slice_of(request->id),
+				RPC_INTERNAL_ERROR,
+				"the answers of the batch together are larger than max_result",
+				NULL);
 		g_string_free(e->text, TRUE);
 	} else {
 		out_queue_end_message(e->out);

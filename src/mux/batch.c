@@ -27,6 +27,11 @@ void batch_expect(struct Batch *batch)
 	batch->pending++;
 }
 
+bool batch_has_room(const struct Batch *batch, size_t len)
+{
+	return batch->answers->len + len <= batch->router->config->mux.max_result;
+}
+
 void batch_add(struct Batch *batch, struct Slice answer)
 {
 	if (batch->answers->len > 1)

@@ -6,10 +6,8 @@
 #include "mux/internal.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
-
-static void dispatch(
-	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
 
 /* ---- answers ---- */
 
@@ -26,8 +24,19 @@ static void on_progress(
 {
 	struct Request *request = user;
 	(void)call;
+	static const char *const routed[] = {"progressToken"};
+	struct RpcMessage message;
 	if (!request->token)
 		return;
+	/* What the IDE cannot read would end its session; what it would read otherwise than we do could be
+	 * for another call. */
+	if (text.len > request->router->config->mux.max_result ||
+		!rpc_parse(text, &message, NULL) ||
+		json_has_duplicate(message.params.raw, routed, G_N_ELEMENTS(routed))) {
+		log_debug(upstream_connector(request->upstream)->name,
+			"a progress notice is dropped");
+		return;
+	}
 	struct Edits edits = {0};
 	edits_replace(&edits, text, token, slice_of(request->token));
 	size_t len;
@@ -50,32 +59,53 @@ static void answer_too_large(struct Request *request, size_t bytes)
 	answer_tool_error(request, text);
 }
 
-/* A modern result for a legacy IDE: only a complete one can be given. */
-static bool is_complete(struct Request *request, struct Slice result)
+/* What a result says of itself, read in one pass. */
+struct ResultLook {
+	bool empty;
+	bool typed; /* has resultType */
+	bool complete; /* and it is "complete" */
+	bool input_required;
+	bool odd_structured; /* has a structuredContent that is no object */
+};
+
+static struct ResultLook look_at(struct Slice result)
 {
-	struct JsonValue type = json_get(result, "resultType");
-	if (type.type == JSON_NONE ||
-		(type.type == JSON_STRING && json_string_is(type.raw, SLICE("complete"))))
-		return true;
+	struct ResultLook look = {.empty = true};
+	struct JsonMember member;
+	JSON_FOR_EACH_MEMBER (member, result) {
+		look.empty = false;
+		if (json_string_is(member.key, SLICE("resultType"))) {
+			bool text = member.value.type == JSON_STRING;
+			look.typed = true;
+			look.complete = text && json_string_is(member.value.raw, SLICE("complete"));
+			look.input_required =
+				text && json_string_is(member.value.raw, SLICE("input_required"));
+		} else if (member.value.type != JSON_OBJECT &&
+			   json_string_is(member.key, SLICE("structuredContent"))) {
+			look.odd_structured = true;
+		}
+	}
+	return look;
+}
+
+/* A kind of result that cannot be given to this IDE. */
+static void answer_unknown_kind(struct Request *request, const struct ResultLook *look)
+{
 	const struct ConnectorConfig *connector = upstream_connector(request->upstream);
 	g_autofree char *title = text_printable(slice_of(connector_title(connector)), 100);
-	bool input = type.type == JSON_STRING && json_string_is(type.raw, SLICE("input_required"));
-	g_autofree char *text =
-		g_strdup_printf(input ? "%s asks for more input, which cannot be asked of this "
-					"IDE. Nothing was done."
-				      : "%s answered with a kind of result that is not known.",
-			title);
+	g_autofree char *text = g_strdup_printf(
+		look->input_required ? "%s asks for more input, which cannot be asked of this IDE. "
+				       "Nothing was done."
+				     : "%s answered with a kind of result that is not known.",
+		title);
 	answer_tool_error(request, text);
-	return false;
 }
 
 /* Legacy clients reject a structuredContent that is no object (decisions.md, "Translation"): it is left
- * out, and put into `content` as text if there is nothing else. True if the request was answered so. */
-static bool answer_without_structured(struct Request *request, struct Slice result)
+ * out, and put into `content` as text if there is nothing else. */
+static void answer_without_structured(struct Request *request, struct Slice result)
 {
 	struct JsonValue structured = json_get(result, "structuredContent");
-	if (structured.type == JSON_NONE || structured.type == JSON_OBJECT)
-		return false;
 	g_autoptr(GString) out = g_string_sized_new(result.len);
 	struct JsonWriter w;
 	json_writer_init(&w, out);
@@ -85,9 +115,9 @@ static bool answer_without_structured(struct Request *request, struct Slice resu
 	JSON_FOR_EACH_MEMBER (member, result) {
 		if (json_string_is(member.key, SLICE("structuredContent")))
 			continue;
-		struct JsonIter items = json_iter(member.value.raw);
-		struct JsonMember item;
 		if (json_string_is(member.key, SLICE("content"))) {
+			struct JsonIter items = json_iter(member.value.raw);
+			struct JsonMember item;
 			if (!json_next(&items, &item))
 				continue;
 			has_content = true;
@@ -110,19 +140,26 @@ static bool answer_without_structured(struct Request *request, struct Slice resu
 		answer_too_large(request, out->len);
 	else
 		answer_result(request, (struct Slice){out->str, out->len});
-	return true;
 }
 
-/* What has to stand before a legacy server's members for a modern IDE. */
-static const char *prefix_for(const struct Request *request, enum Era upstream, struct Slice result)
+/* Gives a result to an IDE of the other era than the upstream's, or says why not. */
+static void answer_translated(
+	struct Request *request, struct UpstreamAnswer *answer, struct Slice result)
 {
-	if (request->era != ERA_MODERN || upstream == ERA_MODERN ||
-		json_get(result, "resultType").type != JSON_NONE)
-		return "";
-	struct JsonIter iter = json_iter(result);
-	struct JsonMember first;
-	return json_next(&iter, &first) ? "\"resultType\":\"complete\","
-					: "\"resultType\":\"complete\"";
+	struct ResultLook look = look_at(result);
+	if (look.typed && !look.complete) {
+		answer_unknown_kind(request, &look);
+		return;
+	}
+	if (request->era == ERA_LEGACY && look.odd_structured) {
+		answer_without_structured(request, result);
+		return;
+	}
+	const char *prefix = "";
+	if (request->era == ERA_MODERN && !look.typed)
+		prefix =
+			look.empty ? "\"resultType\":\"complete\"" : "\"resultType\":\"complete\",";
+	answer_result_taken(request, g_steal_pointer(&answer->bytes), result, prefix);
 }
 
 static void on_answer(struct UpstreamCall *call, struct UpstreamAnswer *answer, void *user)
@@ -139,12 +176,10 @@ static void on_answer(struct UpstreamCall *call, struct UpstreamAnswer *answer, 
 		answer_error_raw(request, payload);
 		return;
 	}
-	bool modern_to_legacy = request->era == ERA_LEGACY && answer->era == ERA_MODERN;
-	if (modern_to_legacy &&
-		(!is_complete(request, payload) || answer_without_structured(request, payload)))
-		return;
-	const char *prefix = prefix_for(request, answer->era, payload);
-	answer_result_taken(request, g_steal_pointer(&answer->bytes), payload, prefix);
+	if (request->era == answer->era)
+		answer_result_taken(request, g_steal_pointer(&answer->bytes), payload, "");
+	else
+		answer_translated(request, answer, payload);
 }
 
 /* ---- routing ---- */
@@ -165,27 +200,36 @@ static void send(struct Request *request, const struct RpcMessage *message,
 		.era = request->era,
 		.client_info = slice_of(router->client_info),
 		.name = slice_of(tool->raw_upstream),
+		.repeatable = tool->tool->read_only || tool->tool->idempotent,
 		.tool = tool->tool->name,
 	};
 	loop_timer_stop(&request->held_limit); /* the upstream has clocks of its own */
 	request->call = upstream_call(request->upstream, &to, &handlers, request);
 }
 
-/* Whether NAME could be a tool of the upstream's connector. */
-static bool could_be_of(const struct Router *router, const struct Upstream *up, const char *name)
+/* The upstream that a name which no tool has may belong to: the connector whose prefix it has, else the
+ * native one; NULL if there is neither. */
+static struct Upstream *likely_owner(const struct Router *router, const char *name)
 {
-	const struct ConnectorConfig *connector = upstream_connector(up);
-	size_t n = strlen(connector->prefix);
-	return connector->native ||
-	       (g_str_has_prefix(name, connector->prefix) &&
-		       g_str_has_prefix(name + n, router->config->mux.separator));
+	struct Upstream *native = NULL;
+	for (guint i = 0; i < router->upstreams->len; i++) {
+		struct Upstream *up = router->upstreams->pdata[i];
+		const struct ConnectorConfig *connector = upstream_connector(up);
+		size_t n = strlen(connector->prefix);
+		if (connector->native)
+			native = up;
+		else if (g_str_has_prefix(name, connector->prefix) &&
+			 g_str_has_prefix(name + n, router->config->mux.separator))
+			return up;
+	}
+	return native;
 }
 
 static void on_held_limit(void *user)
 {
 	struct Request *request = user;
-	g_autoptr(GError) error = g_error_new_literal(
-		MUX_ERROR, MUX_ERROR_TIMEOUT, "its tools are not known yet");
+	g_autoptr(GError) error =
+		g_error_new_literal(MUX_ERROR, MUX_ERROR_TIMEOUT, "its tools are not known yet");
 	g_autofree char *words = answer_words(upstream_connector(request->upstream), error);
 	answer_tool_error(request, words);
 }
@@ -206,23 +250,23 @@ static void answer_unknown(
 	struct Request *request, const struct RpcMessage *message, const char *name)
 {
 	struct Router *router = request->router;
-	const struct Upstream *absent = NULL;
-	for (guint i = 0; i < router->upstreams->len; i++) {
-		struct Upstream *up = router->upstreams->pdata[i];
-		if (!could_be_of(router, up, name) || upstream_tools(up))
-			continue;
+	struct Upstream *up = likely_owner(router, name);
+	if (up && !upstream_tools(up)) {
+		/* It may be back: each call tries once. */
+		if (upstream_state(up) == UPSTREAM_FAILED && !request->reopened) {
+			request->reopened = true;
+			upstream_open(up, router->opening_era);
+		}
 		if (!upstream_is_settled(up)) {
 			hold(request, message, up);
 			return;
 		}
-		if (!absent && !upstream_connector(up)->native)
-			absent = up;
-	}
-	if (absent) {
-		g_autofree char *words =
-			answer_words(upstream_connector(absent), upstream_error(absent));
-		answer_tool_error(request, words);
-		return;
+		if (!upstream_connector(up)->native) {
+			g_autofree char *words =
+				answer_words(upstream_connector(up), upstream_error(up));
+			answer_tool_error(request, words);
+			return;
+		}
 	}
 	g_autofree char *shown = text_printable(slice_of(name), 200);
 	g_autofree char *text = g_strdup_printf("Unknown tool: %s", shown);
@@ -251,10 +295,7 @@ static void dispatch(
 void calls_request(struct Router *router, const struct Incoming *incoming)
 {
 	struct Request *request = request_begin(router, incoming, "tools/call");
-	if (!request)
-		answer_fault(router, incoming->batch, incoming->message.id.raw, RPC_INVALID_REQUEST,
-			"the id is in use", NULL);
-	else
+	if (request)
 		dispatch(request, &incoming->message, &incoming->params);
 }
 

@@ -15,9 +15,25 @@ static void append_text(GString *out, const char *text)
 	text_append_printable(out, slice_of(text), DESCRIPTION_BYTES);
 }
 
-static void describe_connector(
-	GString *out, const struct ConnectorConfig *connector, const char *separator)
+/* What the server says of itself, indented below its connector, where it is known already. */
+static void append_own_words(GString *out, const struct Upstream *up)
 {
+	if (!upstream_instructions(up))
+		return;
+	g_auto(GStrv) lines = g_strsplit(upstream_instructions(up), "\n", -1);
+	size_t left = DESCRIPTION_BYTES;
+	for (char **line = lines; *line && left > 0; line++) {
+		size_t before = out->len;
+		g_string_append(out, "  ");
+		text_append_printable(out, slice_of(*line), left);
+		g_string_append_c(out, '\n');
+		left -= MIN(left, out->len - before);
+	}
+}
+
+static void describe(GString *out, const struct Upstream *up, const char *separator)
+{
+	const struct ConnectorConfig *connector = upstream_connector(up);
 	g_string_append(out, "- ");
 	append_text(out, connector_title(connector));
 	if (connector->native)
@@ -34,6 +50,7 @@ static void describe_connector(
 			" Its tools appear once the user has run `mcp-mux connect %s`.",
 			connector->name);
 	g_string_append_c(out, '\n');
+	append_own_words(out, up);
 }
 
 static char *instructions(const struct Router *router)
@@ -49,8 +66,7 @@ static char *instructions(const struct Router *router)
 	}
 	g_string_append(out, "mcp-mux joins these MCP servers:\n");
 	for (guint i = 0; i < router->upstreams->len; i++)
-		describe_connector(out, upstream_connector(router->upstreams->pdata[i]),
-			router->config->mux.separator);
+		describe(out, router->upstreams->pdata[i], router->config->mux.separator);
 	return g_string_free(out, FALSE);
 }
 
@@ -61,8 +77,6 @@ static void write_server(struct JsonWriter *w, const struct Router *router)
 	g_autofree char *text = instructions(router);
 	json_member_string(w, "instructions", text);
 }
-
-static const char server_info[] = "{\"name\":\"mcp-mux\",\"version\":\"" MCP_MUX_VERSION "\"}";
 
 /* ---- upstreams ---- */
 
@@ -113,10 +127,8 @@ void ide_initialize(struct Router *router, const struct Incoming *incoming)
 		return;
 	}
 	struct Request *request = request_begin(router, incoming, "initialize");
-	if (!request) {
-		answer_fault(router, NULL, id, RPC_INVALID_REQUEST, "the id is in use", NULL);
+	if (!request)
 		return;
-	}
 	router->revision = choose_revision(asked);
 	struct JsonValue info = json_get(incoming->message.params.raw, "clientInfo");
 	if (info.type == JSON_OBJECT)
@@ -127,7 +139,7 @@ void ide_initialize(struct Router *router, const struct Incoming *incoming)
 	json_begin_object(&w);
 	json_member_string(&w, "protocolVersion", router->revision);
 	write_server(&w, router);
-	json_member_raw(&w, "serverInfo", slice_of(server_info));
+	json_member_raw(&w, "serverInfo", SLICE(MCP_IMPLEMENTATION));
 	json_end_object(&w);
 	answer_result(request, (struct Slice){out->str, out->len});
 	ide_open_upstreams(router, ERA_LEGACY);
@@ -180,11 +192,8 @@ bool ide_check_modern(struct Router *router, const struct Incoming *incoming)
 void ide_discover(struct Router *router, const struct Incoming *incoming)
 {
 	struct Request *request = request_begin(router, incoming, "server/discover");
-	if (!request) {
-		answer_fault(router, incoming->batch, incoming->message.id.raw, RPC_INVALID_REQUEST,
-			"the id is in use", NULL);
+	if (!request)
 		return;
-	}
 	g_autoptr(GString) out = g_string_new(NULL);
 	struct JsonWriter w;
 	json_writer_init(&w, out);
@@ -197,7 +206,7 @@ void ide_discover(struct Router *router, const struct Incoming *incoming)
 	json_member_string(&w, "cacheScope", "private");
 	json_key(&w, "_meta");
 	json_begin_object(&w);
-	json_member_raw(&w, MCP_META_SERVER_INFO, slice_of(server_info));
+	json_member_raw(&w, MCP_META_SERVER_INFO, SLICE(MCP_IMPLEMENTATION));
 	json_end_object(&w);
 	json_end_object(&w);
 	answer_result(request, (struct Slice){out->str, out->len});

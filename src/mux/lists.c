@@ -57,8 +57,7 @@ static void answer_list(struct Request *request)
 	if (modern)
 		g_string_append_printf(out,
 			",\"ttlMs\":%" G_GINT64_FORMAT ",\"cacheScope\":\"private\",\"_meta\":{"
-			"\"" MCP_META_SERVER_INFO
-			"\":{\"name\":\"mcp-mux\",\"version\":\"" MCP_MUX_VERSION "\"}}",
+			"\"" MCP_META_SERVER_INFO "\":" MCP_IMPLEMENTATION "}",
 			list_ttl_ms(router));
 	g_string_append_c(out, '}');
 	if (out->len > router->config->mux.max_result)
@@ -87,12 +86,10 @@ static void on_list_deadline(void *user)
 void lists_request(struct Router *router, const struct Incoming *incoming)
 {
 	struct Request *request = request_begin(router, incoming, "tools/list");
-	if (!request) {
-		answer_fault(router, incoming->batch, incoming->message.id.raw, RPC_INVALID_REQUEST,
-			"the id is in use", NULL);
+	if (!request)
 		return;
-	}
-	if (incoming->params.cursor.type != JSON_NONE) {
+	enum JsonType cursor = incoming->params.cursor.type;
+	if (cursor != JSON_NONE && cursor != JSON_NULL) {
 		answer_error(request, RPC_INVALID_PARAMS, "unknown cursor: the list has one page");
 		return;
 	}
@@ -158,13 +155,9 @@ void lists_tools(struct Upstream *upstream, void *user)
 void lists_listen(struct Router *router, const struct Incoming *incoming)
 {
 	struct JsonValue filter = incoming->params.notifications;
-	struct Slice id = incoming->message.id.raw;
 	struct Request *request = request_begin(router, incoming, "subscriptions/listen");
-	if (!request) {
-		answer_fault(
-			router, incoming->batch, id, RPC_INVALID_REQUEST, "the id is in use", NULL);
+	if (!request)
 		return;
-	}
 	if (filter.type != JSON_OBJECT) {
 		answer_error(request, RPC_INVALID_PARAMS, "params.notifications must be an object");
 		return;

@@ -31,8 +31,11 @@ struct Request *request_begin(
 	struct Router *router, const struct Incoming *incoming, const char *method)
 {
 	g_autofree char *key = request_key(incoming->message.id);
-	if (g_hash_table_contains(router->requests, key))
+	if (g_hash_table_contains(router->requests, key)) {
+		answer_fault(router, incoming->batch, incoming->message.id.raw, RPC_INVALID_REQUEST,
+			"the id is in use", NULL);
 		return NULL;
+	}
 	struct Request *request = g_new0(struct Request, 1);
 	request->router = router;
 	request->key = g_steal_pointer(&key);

@@ -99,9 +99,6 @@ static void answer_ping(struct Router *router, const struct Incoming *incoming)
 	struct Request *request = request_begin(router, incoming, "ping");
 	if (request)
 		answer_result(request, SLICE("{}"));
-	else
-		answer_fault(router, incoming->batch, incoming->message.id.raw, RPC_INVALID_REQUEST,
-			"the id is in use", NULL);
 }
 
 static void refuse(
@@ -222,8 +219,11 @@ void router_set_output_pressure(struct Router *router, bool high)
 
 void router_overlong(struct Router *router, struct Slice head)
 {
-	(void)head;
+	struct RpcMessage message;
+	struct RpcFault fault = {0};
+	/* The id is known only if it stands near the beginning. */
+	(void)rpc_parse(head, &message, &fault);
 	g_autofree char *text = g_strdup_printf("a message is longer than max_message (%zu MiB)",
 		router->config->mux.max_message >> 20);
-	answer_fault(router, NULL, (struct Slice){0}, RPC_INVALID_REQUEST, text, NULL);
+	answer_fault(router, NULL, fault.id.raw, RPC_INVALID_REQUEST, text, NULL);
 }

@@ -34,7 +34,9 @@ struct UpstreamCall {
 	bool repeatable;
 	bool renewed;
 	bool relisted;
-	bool waits_for_list;
+	unsigned waits_for_list; /* the number of the fetch; 0: none */
+	GError *refused; /* it cannot be sent */
+	struct HttpHeaders *headers; /* those it went out with, for its cancellation */
 	struct LoopTimer wait;
 };
 
@@ -58,6 +60,9 @@ static void call_free(struct UpstreamCall *call)
 	g_free(call->kept_name);
 	g_free(call->kept_client_info);
 	g_free(call->body);
+	g_clear_error(&call->refused);
+	http_headers_unref(call->headers);
+	up->n_calls--;
 	g_free(call);
 }
 
@@ -76,8 +81,18 @@ static void call_fail_text(struct UpstreamCall *call, enum MuxError code, const 
 static void on_wait(void *user)
 {
 	struct UpstreamCall *call = user;
+	if (call->refused) {
+		call_fail(call, call->refused);
+		return;
+	}
+	if (call->waits_for_list) {
+		call_fail_text(call, MUX_ERROR_TIMEOUT,
+			"the server refused the call's headers, and its tools could not be fetched "
+			"again in time");
+		return;
+	}
 	/* It waits for its turn, and those before it have deadlines. */
-	if (call->up->state == UPSTREAM_READY && !call->waits_for_list)
+	if (call->up->state == UPSTREAM_READY)
 		return;
 	if (call->up->state == UPSTREAM_SIGNED_OUT) {
 		call_fail(call, call->up->error);
@@ -136,7 +151,7 @@ static void call_resend(struct UpstreamCall *call)
 	struct McpParams params;
 	const char *why;
 	if (call->body_era != call->up->era) {
-		call_fail_text(call, MUX_ERROR_BROKEN,
+		call_fail_text(call, MUX_ERROR_UNREACHABLE,
 			"the server changed to another era of the protocol; repeat the call");
 		return;
 	}
@@ -153,8 +168,8 @@ static void call_resend(struct UpstreamCall *call)
 static bool call_again(struct UpstreamCall *call, const struct ExchangeResult *result)
 {
 	struct Upstream *up = call->up;
-	bool no_session = result->status == 404 || result->status == 400;
-	if (call->in_session && no_session && !call->renewed) {
+	if (call->in_session && exchange_lost_session(result) && !call->renewed &&
+		!upstream_renewed_just_now(up, call->generation)) {
 		call->renewed = true;
 		wait_for_upstream(call);
 		if (up->state == UPSTREAM_READY && call->generation != up->generation)
@@ -168,9 +183,10 @@ static bool call_again(struct UpstreamCall *call, const struct ExchangeResult *r
 		(void)json_int64(json_get(result->message.error.raw, "code"), &code);
 	if (call->body_era == ERA_MODERN && code == RPC_HEADER_MISMATCH && !call->relisted) {
 		call->relisted = true;
-		call->waits_for_list = true;
-		wait_for_upstream(call);
+		/* One that is under way may have begun before the tool changed. */
 		upstream_start_listing(up);
+		call->waits_for_list = up->lists_started + (up->list_again ? 1 : 0);
+		wait_for_upstream(call);
 		return true;
 	}
 	return false;
@@ -197,7 +213,7 @@ static void call_end(struct UpstreamCall *call, struct ExchangeResult *result)
 	}
 	bool timed_out = g_error_matches(result->error, MUX_ERROR, MUX_ERROR_TIMEOUT);
 	if (timed_out && call->body_era == ERA_LEGACY)
-		upstream_post_cancelled(call->up, call->id, "timed out");
+		upstream_post_cancelled(call->up, call->headers, call->id, "timed out");
 	call_fail(call, result->error);
 }
 
@@ -210,6 +226,8 @@ static void on_done(struct Exchange *exchange, struct ExchangeResult *result, vo
 	call->exchange = NULL;
 	call->up->in_flight--;
 	struct Upstream *up = call->up;
+	if (call->generation == up->generation && !exchange_lost_session(result))
+		up->session_worked = true;
 	if (!call_again(call, result))
 		call_end(call, result);
 	send_next(up);
@@ -225,7 +243,13 @@ static void call_send(struct UpstreamCall *call, struct JsonValue arguments)
 	struct ExchangeSpec spec =
 		upstream_exchange_spec(up, mux->call_timeout_ms, mux->call_limit_ms);
 	spec.id = call->id;
-	spec.headers = phrase_headers(up, "tools/call", call->tool, arguments);
+	http_headers_unref(call->headers);
+	call->headers = phrase_call_headers(up, call->tool, arguments, &call->refused);
+	if (!call->headers) {
+		loop_timer_start(up->shared.loop, &call->wait, 0, on_wait, call);
+		return;
+	}
+	spec.headers = call->headers;
 	spec.body = (struct Slice){call->body, call->body_len};
 	spec.resumable = up->era == ERA_LEGACY;
 	spec.repeatable = call->repeatable;
@@ -234,7 +258,6 @@ static void call_send(struct UpstreamCall *call, struct JsonValue arguments)
 	call->in_session = up->session != NULL;
 	up->in_flight++;
 	call->exchange = exchange_start(&spec, &handlers, call);
-	http_headers_unref(spec.headers);
 }
 
 static void call_phrase(struct UpstreamCall *call, const struct UpstreamRequest *request)
@@ -269,16 +292,6 @@ static void call_phrase_kept(struct UpstreamCall *call)
 	call_phrase(call, &request);
 }
 
-static bool is_repeatable(const struct Upstream *up, const char *name)
-{
-	for (guint i = 0; up->tools && i < up->tools->tools->len; i++) {
-		const struct Tool *tool = up->tools->tools->pdata[i];
-		if (strcmp(tool->name, name) == 0)
-			return tool->read_only || tool->idempotent;
-	}
-	return false;
-}
-
 struct UpstreamCall *upstream_call(struct Upstream *up, const struct UpstreamRequest *request,
 	const struct UpstreamCallHandlers *handlers, void *user)
 {
@@ -289,7 +302,8 @@ struct UpstreamCall *upstream_call(struct Upstream *up, const struct UpstreamReq
 	call->id = up->next_id++;
 	call->tool = g_strdup(request->tool);
 	call->ide_era = request->era;
-	call->repeatable = is_repeatable(up, request->tool);
+	call->repeatable = request->repeatable;
+	up->n_calls++;
 	call->previous = up->last_call;
 	if (call->previous)
 		call->previous->next = call;
@@ -320,7 +334,7 @@ static void cancel_upstream(struct UpstreamCall *call)
 	exchange_cancel(g_steal_pointer(&call->exchange));
 	call->up->in_flight--;
 	if (call->body_era == ERA_LEGACY)
-		upstream_post_cancelled(call->up, call->id, "cancelled by the user");
+		upstream_post_cancelled(call->up, call->headers, call->id, "cancelled by the user");
 }
 
 void upstream_call_cancel(struct UpstreamCall *call)
@@ -337,8 +351,8 @@ void upstream_call_cancel(struct UpstreamCall *call)
  * search is short. */
 static struct UpstreamCall *find_waiting(const struct Upstream *up)
 {
-	struct UpstreamCall *call = up->calls;
-	while (call && (call->exchange || call->waits_for_list))
+	struct UpstreamCall *call = up->n_calls > up->in_flight ? up->calls : NULL;
+	while (call && (call->exchange || call->waits_for_list || call->refused))
 		call = call->next;
 	return call;
 }
@@ -379,10 +393,12 @@ void upstream_calls_failed(struct Upstream *up, const GError *error)
 	}
 }
 
-void upstream_calls_listed(struct Upstream *up)
+void upstream_calls_listed(struct Upstream *up, unsigned number)
 {
-	for (struct UpstreamCall *call = up->calls; call; call = call->next)
-		call->waits_for_list = false;
+	for (struct UpstreamCall *call = up->calls; call; call = call->next) {
+		if (call->waits_for_list <= number)
+			call->waits_for_list = 0;
+	}
 	send_next(up);
 }
 

@@ -130,6 +130,23 @@ void exchange_touch(struct Exchange *ex)
 	loop_timer_start(ex->spec.loop, &ex->idle, ex->spec.idle_ms, on_idle, ex);
 }
 
+bool exchange_lost_session(const struct ExchangeResult *result)
+{
+	bool answered = result->has_message && (result->message.id.type == JSON_NUMBER ||
+						       result->message.id.type == JSON_STRING);
+	return result->status == 404 || (result->status == 400 && !answered);
+}
+
+/* Visible ASCII alone (MCP 2025-11-25, "Session Management"). */
+static bool is_session_id(const char *text)
+{
+	for (const char *p = text; *p; p++) {
+		if (*p < 0x21 || *p > 0x7e)
+			return false;
+	}
+	return *text != '\0';
+}
+
 bool exchange_is_media_type(const char *value, const char *type)
 {
 	size_t n = strlen(type);
@@ -198,7 +215,7 @@ static void on_head(struct HttpRequest *http, void *user)
 	struct Exchange *ex = user;
 	ex->status = http_request_status(http);
 	const char *session = http_request_header(http, "mcp-session-id");
-	if (session && !ex->session)
+	if (session && !ex->session && is_session_id(session))
 		ex->session = g_strdup(session);
 	ex->is_stream = ex->status == 200 &&
 			exchange_is_media_type(
@@ -278,8 +295,8 @@ static void start_resume(void *user);
 /* A stream or connection ended before the answer. */
 static void recover(struct Exchange *ex, const GError *error)
 {
-	bool can_resume = ex->spec.resumable && ex->had_stream && ex->sse.id->len > 0 &&
-			  !ex->unresumable;
+	bool can_resume =
+		ex->spec.resumable && ex->had_stream && ex->sse.id->len > 0 && !ex->unresumable;
 	if (can_resume && ex->resumes < RESUMES_MAX) {
 		ex->resumes++;
 		int64_t pause = ex->sse.retry_ms >= 0 ? ex->sse.retry_ms : RESUME_DEFAULT_MS;
@@ -301,8 +318,8 @@ static void recover(struct Exchange *ex, const GError *error)
  * neither its status nor its error tells how the request ended. */
 static void resume_failed(struct Exchange *ex, const GError *error)
 {
-	g_autofree char *why = error ? g_strdup(error->message)
-				     : g_strdup_printf("HTTP %d", ex->status);
+	g_autofree char *why =
+		error ? g_strdup(error->message) : g_strdup_printf("HTTP %d", ex->status);
 	bool for_now = error || ex->status == 429 || ex->status >= 500;
 	g_autoptr(GError) cut = g_error_new(MUX_ERROR, MUX_ERROR_BROKEN,
 		"the stream ended before the answer and could not be taken up again: %s", why);
@@ -377,8 +394,8 @@ static void read_body(struct Exchange *ex, struct HttpRequest *http)
 		error = status_error(result.status, &result, http);
 	} else if (!result.has_message && !is_json) {
 		g_autofree char *shown = text_printable(slice_of(type), 60);
-		error = g_error_new(
-			MUX_ERROR, MUX_ERROR_UPSTREAM, "it answered with %s instead of JSON", shown);
+		error = g_error_new(MUX_ERROR, MUX_ERROR_UPSTREAM,
+			"it answered with %s instead of JSON", shown);
 	} else if (!result.has_message) {
 		error = g_error_new(
 			MUX_ERROR, MUX_ERROR_UPSTREAM, "its answer is not valid: %s", why);

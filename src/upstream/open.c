@@ -45,6 +45,9 @@ static void opened(struct Upstream *up)
 {
 	up->retry_ms = 0;
 	up->generation++;
+	up->renewed_us = up->renewing ? g_get_monotonic_time() : 0;
+	up->renewing = false;
+	up->session_worked = false;
 	log_info(up->connector->name, "open, revision %s", up->revision);
 	upstream_set_state(up, UPSTREAM_READY, NULL);
 	upstream_calls_ready(up);
@@ -109,9 +112,16 @@ static bool proves_nothing(struct Upstream *up, const struct ExchangeResult *res
 	if (result->status == 401 || result->status == 403) {
 		GError *error = g_error_copy(result->error);
 		g_prefix_error(&error, "the server wants a sign-in: ");
-		open_failed(up, UPSTREAM_SIGNED_OUT, error);
+		/* Without accounts nobody can sign in, but the answer may change. */
+		open_failed(up,
+			up->connector->auth == AUTH_NONE ? UPSTREAM_FAILED : UPSTREAM_SIGNED_OUT,
+			error);
 		return true;
 	}
+	/* A server may also be silent because it does not know what it was asked: the next attempt
+	 * begins with the other era. */
+	if (g_error_matches(result->error, MUX_ERROR, MUX_ERROR_TIMEOUT) || result->status >= 500)
+		up->other_first = !up->other_first;
 	bool by_status = result->status == 429 || result->status >= 500;
 	bool by_transport = result->error && result->status < 300 &&
 			    !g_error_matches(result->error, MUX_ERROR, MUX_ERROR_UPSTREAM);
@@ -268,12 +278,12 @@ static void probe(struct Upstream *up, enum Era era)
 		if (!set_revision(up, MCP_MODERN, NULL))
 			return;
 		up->probe_body = phrase_own_request(up, id, "server/discover", "");
-		spec.headers = phrase_headers(up, "server/discover", NULL, (struct JsonValue){0});
+		spec.headers = phrase_headers(up, "server/discover");
 	} else {
-		g_autofree char *params = g_strdup_printf(
-			"\"protocolVersion\":\"%s\",\"capabilities\":{},"
-			"\"clientInfo\":{\"name\":\"mcp-mux\",\"version\":\"" MCP_MUX_VERSION "\"}",
-			up->offered);
+		g_autofree char *params =
+			g_strdup_printf("\"protocolVersion\":\"%s\",\"capabilities\":{},"
+					"\"clientInfo\":" MCP_IMPLEMENTATION,
+				up->offered);
 		up->probe_body = phrase_own_request(up, id, "initialize", params);
 		spec.headers = http_headers_ref(up->base_headers);
 	}
@@ -290,7 +300,8 @@ static enum Era first_era(const struct Upstream *up)
 	if (era_store_get(up->shared.eras, url, up->preferred) == ERA_FACT_REFUSED &&
 		era_store_get(up->shared.eras, url, other) == ERA_FACT_SPOKEN)
 		return other;
-	return up->preferred;
+	bool known = era_store_get(up->shared.eras, url, up->preferred) == ERA_FACT_SPOKEN;
+	return up->other_first && !known ? other : up->preferred;
 }
 
 void upstream_start_open(struct Upstream *up)
@@ -314,11 +325,19 @@ void upstream_renew(struct Upstream *up, unsigned generation)
 	if (up->generation != generation || up->state != UPSTREAM_READY || up->shut_down)
 		return;
 	log_info(up->connector->name, "the session is gone, a new one is opened");
+	up->renewing = true;
 	upstream_stop_stream(up);
 	upstream_stop_listing(up);
 	upstream_set_state(up, UPSTREAM_OPENING, NULL);
 	up->tried = 0;
 	probe(up, up->era);
+}
+
+bool upstream_renewed_just_now(const struct Upstream *up, unsigned generation)
+{
+	int64_t since_us = g_get_monotonic_time() - up->renewed_us;
+	return up->state == UPSTREAM_READY && up->generation == generation && up->renewed_us != 0 &&
+	       !up->session_worked && since_us < (int64_t)RENEW_AGAIN_MS * 1000;
 }
 
 void upstream_stop_open(struct Upstream *up)

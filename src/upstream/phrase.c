@@ -16,7 +16,7 @@ static void append_reserved_meta(GString *out, struct Slice client_info)
 	if (client_info.len > 0)
 		g_string_append_len(out, client_info.data, (gssize)client_info.len);
 	else
-		g_string_append(out, "{\"name\":\"mcp-mux\",\"version\":\"" MCP_MUX_VERSION "\"}");
+		g_string_append(out, MCP_IMPLEMENTATION);
 	g_string_append(out, ",\"" MCP_META_CAPABILITIES "\":{}");
 }
 
@@ -133,6 +133,9 @@ bool phrase_session_headers(struct Upstream *up, GError **error)
 	return good;
 }
 
+/* What servers commonly take in all headers together is 8 to 16 KiB. */
+enum { MIRRORED_BYTES_MAX = 64 * 1024 };
+
 static void add_param(const char *name, const char *value, void *user)
 {
 	/* param_headers_extract gives valid names and encoded values. */
@@ -164,21 +167,43 @@ static const struct Tool *find_tool(const struct Upstream *up, const char *name)
 	return NULL;
 }
 
-struct HttpHeaders *phrase_headers(
-	struct Upstream *up, const char *method, const char *tool, struct JsonValue arguments)
+struct HttpHeaders *phrase_headers(struct Upstream *up, const char *method)
+{
+	return up->era == ERA_MODERN ? modern_headers(up, method, NULL)
+				     : http_headers_ref(up->session_headers);
+}
+
+static void count_param(const char *name, const char *value, void *user)
+{
+	size_t *bytes = user;
+	*bytes += strlen(name) + strlen(value);
+}
+
+struct HttpHeaders *phrase_call_headers(
+	struct Upstream *up, const char *tool, struct JsonValue arguments, GError **error)
 {
 	if (up->era != ERA_MODERN)
 		return http_headers_ref(up->session_headers);
-	if (!tool)
-		return modern_headers(up, method, NULL);
 	struct HttpHeaders *kept = g_hash_table_lookup(up->call_headers, tool);
 	if (kept)
 		return http_headers_ref(kept);
-	struct HttpHeaders *headers = modern_headers(up, method, tool);
 	const struct Tool *found = find_tool(up, tool);
-	if (found && found->headers)
-		param_headers_extract(found->headers, arguments, add_param, headers);
-	else
+	struct HttpHeaders *headers = modern_headers(up, "tools/call", tool);
+	if (!found || !found->headers) {
 		g_hash_table_insert(up->call_headers, g_strdup(tool), http_headers_ref(headers));
+		return headers;
+	}
+	size_t bytes = 0;
+	param_headers_extract(found->headers, arguments, count_param, &bytes);
+	if (bytes > MIRRORED_BYTES_MAX) {
+		g_set_error(error, MUX_ERROR, MUX_ERROR_TOO_LARGE,
+			"the tool wants arguments repeated in HTTP headers, and these are too long "
+			"for that "
+			"(%zu KiB)",
+			bytes >> 10);
+		http_headers_unref(headers);
+		return NULL;
+	}
+	param_headers_extract(found->headers, arguments, add_param, headers);
 	return headers;
 }

@@ -51,14 +51,14 @@ static void on_limit(void *user)
 
 static const struct HttpHandlers http_handlers = {.done = on_done};
 
-static void start(struct Upstream *up, enum HttpMethod method, char *body)
+static void start(
+	struct Upstream *up, enum HttpMethod method, char *body, struct HttpHeaders *headers)
 {
 	struct Post *post = g_new0(struct Post, 1);
 	post->up = up;
 	post->body = body;
 	post->link.data = post;
 	g_queue_push_tail_link(&up->posts, &post->link);
-	struct HttpHeaders *headers = up->session_headers ? up->session_headers : up->base_headers;
 	struct HttpSpec spec = {
 		.method = method,
 		.url = up->connector->url,
@@ -71,25 +71,31 @@ static void start(struct Upstream *up, enum HttpMethod method, char *body)
 	loop_timer_start(up->shared.loop, &post->limit, POST_MS, on_limit, post);
 }
 
-void upstream_post(struct Upstream *up, char *body)
+static struct HttpHeaders *current_headers(const struct Upstream *up)
 {
-	start(up, HTTP_POST, body);
+	return up->session_headers ? up->session_headers : up->base_headers;
 }
 
-void upstream_post_cancelled(struct Upstream *up, int64_t id, const char *reason)
+void upstream_post(struct Upstream *up, char *body)
 {
-	upstream_post(
-		up, g_strdup_printf("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\","
-				    "\"params\":{\"requestId\":%" G_GINT64_FORMAT
-				    ",\"reason\":\"%s\"}}",
-			    id, reason));
+	start(up, HTTP_POST, body, current_headers(up));
+}
+
+void upstream_post_cancelled(
+	struct Upstream *up, struct HttpHeaders *headers, int64_t id, const char *reason)
+{
+	char *body = g_strdup_printf(
+		"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{"
+		"\"requestId\":%" G_GINT64_FORMAT ",\"reason\":\"%s\"}}",
+		id, reason);
+	start(up, HTTP_POST, body, headers);
 }
 
 void upstream_delete_session(struct Upstream *up)
 {
 	if (!up->session)
 		return;
-	start(up, HTTP_DELETE, NULL);
+	start(up, HTTP_DELETE, NULL, current_headers(up));
 	g_clear_pointer(&up->session, g_free);
 }
 

@@ -20,6 +20,7 @@ struct Stream {
 	int status;
 	bool is_stream;
 	bool reopened;
+	bool resumed; /* the request named the last event */
 };
 
 static void open_stream(void *user);
@@ -49,7 +50,8 @@ static void on_head(struct HttpRequest *http, void *user)
 			    exchange_is_media_type(
 				    http_request_header(http, "content-type"), "text/event-stream");
 	sse_restart(&stream->sse);
-	if (stream->is_stream && stream->reopened)
+	/* With Last-Event-ID the server sends what was missed. */
+	if (stream->is_stream && stream->reopened && !stream->resumed)
 		upstream_refresh_tools(stream->up);
 }
 
@@ -57,9 +59,9 @@ static void on_head(struct HttpRequest *http, void *user)
 static bool take_event(struct Stream *stream)
 {
 	struct RpcMessage message;
-	stream->pause_ms = 0;
 	if (stream->sse.data.len == 0)
-		return true;
+		return true; /* a priming event of a server that wants to be polled */
+	stream->pause_ms = 0;
 	if (!rpc_parse(buffer_slice(&stream->sse.data), &message, NULL)) {
 		log_debug(stream->up->connector->name, "an event of its stream is no message");
 		return true;
@@ -125,13 +127,14 @@ static void open_stream(void *user)
 	if (modern) {
 		stream->body = phrase_own_request(up, up->next_id++, "subscriptions/listen",
 			"\"notifications\":{\"toolsListChanged\":true}");
-		stream->headers =
-			phrase_headers(up, "subscriptions/listen", NULL, (struct JsonValue){0});
+		stream->headers = phrase_headers(up, "subscriptions/listen");
 	} else {
 		stream->headers = http_headers_copy(up->session_headers);
 		g_autoptr(GError) error = NULL;
-		if (stream->sse.id->len > 0 && !http_headers_add(stream->headers, "Last-Event-ID",
-						       stream->sse.id->str, &error))
+		stream->resumed = stream->sse.id->len > 0 &&
+				  http_headers_add(stream->headers, "Last-Event-ID",
+					  stream->sse.id->str, &error);
+		if (error)
 			log_debug(up->connector->name, "%s", error->message);
 	}
 	struct HttpSpec spec = {

@@ -15,6 +15,7 @@ struct Listing {
 	unsigned pages;
 	unsigned skipped;
 	size_t bytes;
+	unsigned number;
 };
 
 static void next_page(struct Listing *listing);
@@ -86,12 +87,13 @@ static void replace(struct Upstream *up, struct ToolList *list)
 static void give_up(struct Listing *listing, const GError *error)
 {
 	struct Upstream *up = listing->up;
+	unsigned number = listing->number;
 	up->listing = NULL;
 	up->list_again = false;
 	settle(up, error);
 	listing_free(listing);
 	up->handlers.state(up, up->user);
-	upstream_calls_listed(up);
+	upstream_calls_listed(up, number);
 }
 
 static void fail_text(struct Listing *listing, const char *text)
@@ -109,14 +111,14 @@ static void last_page(struct Listing *listing)
 			"%u of its tools are left out: without a name, or named like another",
 			listing->skipped);
 	g_autoptr(ToolList) list = g_steal_pointer(&listing->list);
+	unsigned number = listing->number;
+	bool again = up->list_again;
+	up->list_again = false;
 	listing_free(listing);
 	replace(up, list);
-	/* A server that says so with every page is not asked without a pause. */
-	if (up->list_again)
-		loop_timer_start(up->shared.loop, &up->relist, AGAIN_MS, on_relist, up);
-	else
-		upstream_calls_listed(up);
-	up->list_again = false;
+	upstream_calls_listed(up, number);
+	if (again)
+		upstream_tools_changed(up);
 }
 
 /* Keeps the page and goes on to the next. */
@@ -151,9 +153,9 @@ static void on_page(struct Exchange *exchange, struct ExchangeResult *result, vo
 	struct Listing *listing = user;
 	struct Upstream *up = listing->up;
 	listing->exchange = NULL;
-	if (up->session && (result->status == 404 || result->status == 400) && !up->list_renewed) {
-		up->list_renewed =
-			true; /* a page that is refused in the new session too is an error */
+	if (up->session && exchange_lost_session(result) && !up->list_renewed) {
+		/* A page that is refused in the new session too is an error. */
+		up->list_renewed = true;
 		upstream_renew(up, up->generation);
 		return;
 	}
@@ -192,12 +194,32 @@ static void next_page(struct Listing *listing)
 	listing->body = phrase_own_request(up, id, "tools/list", params);
 	struct ExchangeSpec spec = upstream_exchange_spec(up, OWN_REQUEST_MS, OWN_REQUEST_MS);
 	spec.id = id;
-	spec.headers = phrase_headers(up, "tools/list", NULL, (struct JsonValue){0});
+	spec.headers = phrase_headers(up, "tools/list");
 	spec.body = slice_of(listing->body);
 	spec.resumable = up->era == ERA_LEGACY;
 	spec.repeatable = true;
 	listing->exchange = exchange_start(&spec, &handlers, listing);
 	http_headers_unref(spec.headers);
+}
+
+void upstream_tools_changed(struct Upstream *up)
+{
+	if (up->listing) {
+		up->list_again = true;
+		return;
+	}
+	if (up->relist.loop)
+		return;
+	int64_t since_ms = (g_get_monotonic_time() - up->fetched_us) / 1000;
+	/* Notices that come long after the last fetch are heard at once. */
+	if (since_ms >= 2 * (int64_t)MAX(up->list_pause_ms, (unsigned)RELIST_FIRST_MS)) {
+		up->list_pause_ms = 0;
+		upstream_start_listing(up);
+		return;
+	}
+	up->list_pause_ms = up->list_pause_ms == 0 ? RELIST_FIRST_MS
+						   : MIN(2 * up->list_pause_ms, RELIST_LAST_MS);
+	loop_timer_start(up->shared.loop, &up->relist, up->list_pause_ms, on_relist, up);
 }
 
 void upstream_start_listing(struct Upstream *up)
@@ -212,6 +234,7 @@ void upstream_start_listing(struct Upstream *up)
 	struct Listing *listing = g_new0(struct Listing, 1);
 	listing->up = up;
 	listing->list = tool_list_new();
+	listing->number = ++up->lists_started;
 	up->listing = listing;
 	if (up->has_tools)
 		next_page(listing);

@@ -42,6 +42,7 @@ void upstream_free(struct Upstream *up)
 	upstream_stop_stream(up);
 	upstream_calls_drop(up);
 	upstream_drop_posts(up);
+	loop_timer_stop(&up->farewell);
 	g_clear_error(&up->error);
 	g_clear_error(&up->list_error);
 	g_free(up->revision);
@@ -69,6 +70,11 @@ void upstream_offer_revision(struct Upstream *up, const char *revision)
 	}
 }
 
+static void on_farewell(void *user)
+{
+	upstream_delete_session(user);
+}
+
 void upstream_shutdown(struct Upstream *up)
 {
 	if (up->shut_down)
@@ -80,6 +86,8 @@ void upstream_shutdown(struct Upstream *up)
 	upstream_calls_shutdown(up);
 	if (up->posts.length == 0)
 		upstream_delete_session(up);
+	else
+		loop_timer_start(up->shared.loop, &up->farewell, CANCELS_FIRST_MS, on_farewell, up);
 }
 
 bool upstream_is_quiet(const struct Upstream *up)
@@ -209,7 +217,7 @@ void upstream_take_message(struct Upstream *up, const struct RpcMessage *message
 	if (message->kind == RPC_REQUEST) {
 		serve_request(up, message);
 	} else if (rpc_method_is(message, "notifications/tools/list_changed")) {
-		upstream_start_listing(up);
+		upstream_tools_changed(up);
 	} else if (!rpc_method_is(message, "notifications/progress") ||
 		   !upstream_calls_progress(up, message)) {
 		log_debug(up->connector->name, "a notification is for nobody");

@@ -6,7 +6,7 @@
 
 #define ADD_TOOL "{\"name\":\"add\",\"inputSchema\":{\"type\":\"object\"}}"
 #define READ_TOOL                                                                                  \
-	"{\"name\":\"look\",\"inputSchema\":{\"type\":\"object\"},\"annotations\":{"              \
+	"{\"name\":\"look\",\"inputSchema\":{\"type\":\"object\"},\"annotations\":{"               \
 	"\"readOnlyHint\":true}}"
 #define QUIET_TOOLS "{\"tools\":{}}"
 #define CHANGING_TOOLS "{\"tools\":{\"listChanged\":true}}"

@@ -123,8 +123,7 @@ static inline void peer_on_connection(int fd, GIOCondition condition, void *user
 	setsockopt(link->fd, SOL_SOCKET, SO_SNDBUF, &big, sizeof(big));
 	setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	link->in = g_string_new(NULL);
-	link->watch =
-		loop_watch(peer->fixture->loop, link->fd, G_IO_IN, link_on_input, link);
+	link->watch = loop_watch(peer->fixture->loop, link->fd, G_IO_IN, link_on_input, link);
 	g_ptr_array_add(peer->links, link);
 }
 
@@ -213,7 +212,8 @@ static inline char *hit_header(const struct Hit *hit, const char *name)
 		g_autofree char *sent = hit_header((hit), (name));                                 \
 		const char *expected = (wanted);                                                   \
 		if (g_strcmp0(sent, expected) != 0)                                                \
-			fail_msg("%s: %s, not %s", (name), sent, expected);                        \
+			fail_msg("%s: %s, not %s", (name), sent ? sent : "none",                   \
+				expected ? expected : "none");                                     \
 	} while (0)
 
 static inline void hit_send(struct Hit *hit, const char *text)
@@ -231,7 +231,8 @@ static inline void hit_send(struct Hit *hit, const char *text)
 /* HEADERS: lines with their CRLF, "" for none; a Content-Type among them, or it is JSON. */
 static inline void hit_reply(struct Hit *hit, int status, const char *headers, const char *body)
 {
-	const char *type = strstr(headers, "Content-Type") ? "" : "Content-Type: application/json\r\n";
+	const char *type =
+		strstr(headers, "Content-Type") ? "" : "Content-Type: application/json\r\n";
 	g_autofree char *text =
 		g_strdup_printf("HTTP/1.1 %d Said\r\n%s%sContent-Length: %zu\r\n\r\n%s", status,
 			headers, type, strlen(body), body);
@@ -265,9 +266,10 @@ static inline void hit_error(struct Hit *hit, int status, int code, const char *
 
 static inline void hit_stream(struct Hit *hit, const char *headers)
 {
-	g_autofree char *text = g_strdup_printf("HTTP/1.1 200 OK\r\n%sContent-Type: text/event-stream; "
-						"charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n",
-		headers);
+	g_autofree char *text =
+		g_strdup_printf("HTTP/1.1 200 OK\r\n%sContent-Type: text/event-stream; "
+				"charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n",
+			headers);
 	hit_send(hit, text);
 }
 

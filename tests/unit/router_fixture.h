@@ -191,8 +191,7 @@ static inline void ide_hear_nothing(struct Ide *ide)
 	} while (0)
 
 /* Says TEXT and asserts that the answer to ID has PART. */
-static inline void ide_exchange(
-	struct Ide *ide, const char *text, const char *id, const char *part)
+static inline void ide_exchange(struct Ide *ide, const char *text, const char *id, const char *part)
 {
 	ide_say(ide, text);
 	g_autofree char *answer = ide_answer(ide, id);
@@ -202,8 +201,8 @@ static inline void ide_exchange(
 #define LEGACY(id, method, params)                                                                 \
 	"{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"" method "\",\"params\":{" params "}}"
 #define IDE_META                                                                                   \
-	"\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","                  \
-	"\"io.modelcontextprotocol/clientInfo\":{\"name\":\"ide\",\"version\":\"1\"},"            \
+	"\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","                   \
+	"\"io.modelcontextprotocol/clientInfo\":{\"name\":\"ide\",\"version\":\"1\"},"             \
 	"\"io.modelcontextprotocol/clientCapabilities\":{}}"
 /* PARAMS begin with a comma where there are any. */
 #define MODERN(id, method, params) LEGACY(id, method, IDE_META params)
@@ -213,10 +212,11 @@ static inline void ide_exchange(
 
 static inline void ide_initialize(struct Ide *ide, const char *revision)
 {
-	g_autofree char *text = g_strdup_printf(
-		LEGACY("\"init\"", "initialize",
-			"\"protocolVersion\":\"%s\",\"capabilities\":{},\"clientInfo\":{\"name\":\"me\"}"),
-		revision);
+	g_autofree char *text =
+		g_strdup_printf(LEGACY("\"init\"", "initialize",
+					"\"protocolVersion\":\"%s\",\"capabilities\":{},"
+					"\"clientInfo\":{\"name\":\"me\"}"),
+			revision);
 	ide_say(ide, text);
 	g_free(ide_answer(ide, "\"init\""));
 	ide_say(ide, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}");

@@ -1,10 +1,12 @@
 /* tools/call through the router: to whom, under which name, and what the IDE gets back. */
 #include "router_fixture.h"
 
-#define CALL_TOOL(id, name) LEGACY(id, "tools/call", "\"name\":\"" name "\",\"arguments\":{\"a\":1.0}")
+#define CALL_TOOL(id, name)                                                                        \
+	LEGACY(id, "tools/call", "\"name\":\"" name "\",\"arguments\":{\"a\":1.0}")
 #define MODERN_CALL(id, name) MODERN(id, "tools/call", ",\"name\":\"" name "\"")
 #define CANCEL(id)                                                                                 \
-	"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":" id "}}"
+	"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/"                                         \
+	"cancelled\",\"params\":{\"requestId\":" id "}}"
 
 /* A legacy IDE in front of one open connector a with the tool add. */
 static void open_one(struct Ide *ide, const char *mux, bool modern_upstream)
@@ -38,12 +40,14 @@ static void test_calls_go_to_their_own_upstream_under_its_own_name(void **state)
 	assert_has(wiki->body, "\"params\":{\"name\":\"a\\u0064d\",\"arguments\":{\"a\":1.0}}");
 	hit_result(wiki, "{ \"content\":[],\"n\":[1.10,1e400,\"\\u00e4\\/\"],\n\"content2\":{} }");
 	g_autofree char *second = ide_answer(&ide, "1");
-	assert_string_equal(second, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{ \"content\":[],\"n\":"
-				    "[1.10,1e400,\"\\u00e4\\/\"], \"content2\":{} }}");
+	assert_string_equal(second,
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{ \"content\":[],\"n\":"
+		"[1.10,1e400,\"\\u00e4\\/\"], \"content2\":{} }}");
 	hit_error(native, 200, -32602, ",\"data\":{\"why\":[1.0]},\"x\":null");
 	g_autofree char *first = ide_answer(&ide, "\"\\u0031\"");
-	assert_string_equal(first, "{\"jsonrpc\":\"2.0\",\"id\":\"\\u0031\",\"error\":{\"code\":-32602,"
-				   "\"message\":\"no\",\"data\":{\"why\":[1.0]},\"x\":null}}");
+	assert_string_equal(first,
+		"{\"jsonrpc\":\"2.0\",\"id\":\"\\u0031\",\"error\":{\"code\":-32602,"
+		"\"message\":\"no\",\"data\":{\"why\":[1.0]},\"x\":null}}");
 	ide_release(&ide);
 }
 
@@ -53,7 +57,8 @@ static void test_wrong_calls(void **state)
 	struct Ide ide;
 	open_one(&ide, "", false);
 	ide_exchange(&ide, LEGACY("1", "tools/call", ""), "1", "-32602");
-	ide_exchange(&ide, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\"}", "2", "-32602");
+	ide_exchange(
+		&ide, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\"}", "2", "-32602");
 	ide_exchange(&ide, LEGACY("3", "tools/call", "\"name\":5"), "3", "-32602");
 	ide_exchange(&ide, LEGACY("4", "tools/call", "\"name\":\"a__add\",\"arguments\":[]"), "4",
 		"-32602");
@@ -74,7 +79,8 @@ static void test_legacy_results_for_a_modern_ide(void **state)
 		{"{}", "{\"resultType\":\"complete\"}"},
 		{"{ }", "{\"resultType\":\"complete\" }"},
 		{"{\"content\":[]}", "{\"resultType\":\"complete\",\"content\":[]}"},
-		{"{\"isError\":true,\"resultType\":\"own\"}", "{\"isError\":true,\"resultType\":\"own\"}"},
+		{"{\"isError\":true,\"resultType\":\"complete\"}",
+			"{\"isError\":true,\"resultType\":\"complete\"}"},
 	};
 	struct Ide ide;
 	open_one(&ide, "", false);
@@ -96,13 +102,16 @@ static void test_modern_results_for_a_legacy_ide(void **state)
 	(void)state;
 	static const char *const results[][2] = {
 		{"{\"resultType\":\"complete\",\"content\":[],\"structuredContent\":{\"a\":1}}",
-			"{\"resultType\":\"complete\",\"content\":[],\"structuredContent\":{\"a\":1}}"},
+			"{\"resultType\":\"complete\",\"content\":[],\"structuredContent\":{\"a\":"
+			"1}}"},
 		{"{\"content\":[]}", "{\"content\":[]}"},
-		{"{\"structuredContent\":[1.0,\"x\"],\"content\":[ {\"type\":\"text\",\"text\":\"t\"} ],\"z\":1}",
+		{"{\"structuredContent\":[1.0,\"x\"],\"content\":[ "
+		 "{\"type\":\"text\",\"text\":\"t\"} ],\"z\":1}",
 			"{\"content\":[ {\"type\":\"text\",\"text\":\"t\"} ],\"z\":1}"},
 		{"{\"content\":[],\"structuredContent\":[1.0,\"x\"]}",
 			"{\"content\":[{\"type\":\"text\",\"text\":\"[1.0,\\\"x\\\"]\"}]}"},
-		{"{\"structuredContent\":null}", "{\"content\":[{\"type\":\"text\",\"text\":\"null\"}]}"},
+		{"{\"structuredContent\":null}",
+			"{\"content\":[{\"type\":\"text\",\"text\":\"null\"}]}"},
 	};
 	struct Ide ide;
 	open_one(&ide, "", true);
@@ -144,8 +153,9 @@ static void test_modern_results_pass_to_a_modern_ide(void **state)
 			"\"structuredContent\":[1]}");
 	ide_exchange(&ide, MODERN("2", "server/discover", ""), "2", "supportedVersions");
 	g_autofree char *answer = ide_answer(&ide, "1");
-	assert_string_equal(answer, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"resultType\":"
-				    "\"input_required\",\"requestState\":\"s\",\"structuredContent\":[1]}}");
+	assert_string_equal(answer,
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"resultType\":"
+		"\"input_required\",\"requestState\":\"s\",\"structuredContent\":[1]}}");
 	ide_release(&ide);
 }
 
@@ -161,12 +171,13 @@ static void test_progress_comes_under_the_ides_token(void **state)
 		g_autofree char *meta =
 			tokens[i] ? g_strdup_printf(",\"_meta\":{\"progressToken\":%s}", tokens[i])
 				  : g_strdup("");
-		g_autofree char *call = g_strdup_printf(
-			LEGACY("1", "tools/call", "\"name\":\"a__add\"%s"), meta);
+		g_autofree char *call =
+			g_strdup_printf(LEGACY("1", "tools/call", "\"name\":\"a__add\"%s"), meta);
 		ide_say(&ide, call);
 		struct Hit *hit = peer_await(&ide.peers[0], "tools/call");
 		g_autofree char *event = g_strdup_printf(
-			"data: {\"jsonrpc\":\"2.0\",\ndata: \"method\":\"notifications/progress\",\"params\":"
+			"data: {\"jsonrpc\":\"2.0\",\ndata: "
+			"\"method\":\"notifications/progress\",\"params\":"
 			"{\"progress\":1.10,\"progressToken\":%s,\"message\":\"\\u00e4\"}}\n\n",
 			hit->id);
 		hit_stream(hit, "");
@@ -174,7 +185,8 @@ static void test_progress_comes_under_the_ides_token(void **state)
 		if (tokens[i]) {
 			g_autofree char *notice = ide_notice(&ide, "notifications/progress");
 			g_autofree char *wanted = g_strdup_printf(
-				"{\"jsonrpc\":\"2.0\", \"method\":\"notifications/progress\",\"params\":"
+				"{\"jsonrpc\":\"2.0\", "
+				"\"method\":\"notifications/progress\",\"params\":"
 				"{\"progress\":1.10,\"progressToken\":%s,\"message\":\"\\u00e4\"}}",
 				tokens[i]);
 			assert_string_equal(notice, wanted);
@@ -184,6 +196,26 @@ static void test_progress_comes_under_the_ides_token(void **state)
 		g_free(ide_answer(&ide, "1"));
 		ide_hear_nothing(&ide);
 	}
+	ide_release(&ide);
+}
+
+static void test_progress_that_could_be_read_in_two_ways_is_dropped(void **state)
+{
+	(void)state;
+	struct Ide ide;
+	open_one(&ide, "", false);
+	ide_say(&ide,
+		LEGACY("1", "tools/call", "\"name\":\"a__add\",\"_meta\":{\"progressToken\":9}"));
+	struct Hit *hit = peer_await(&ide.peers[0], "tools/call");
+	g_autofree char *event = g_strdup_printf(
+		"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{"
+		"\"progressToken\":%s,\"progress\":1,\"progressToken\":1}}",
+		hit->id);
+	hit_stream(hit, "");
+	hit_event(hit, event);
+	ide_hear_nothing(&ide);
+	hit_event_result(hit, "{}");
+	g_free(ide_answer(&ide, "1"));
 	ide_release(&ide);
 }
 
@@ -217,7 +249,8 @@ static void test_failures_in_words(void **state)
 		const char *headers;
 		const char *part;
 	} cases[] = {
-		{429, "Retry-After: 30\r\n", "HTTP 429, retry after 30 seconds. The server has too much to do"},
+		{429, "Retry-After: 30\r\n",
+			"HTTP 429, retry after 30 seconds. The server has too much to do"},
 		{503, "", "HTTP 503. The server has too much to do"},
 		{500, "", "a could not answer: HTTP 500."},
 		{403, "", "HTTP 403. The server refuses this"},
@@ -277,7 +310,11 @@ static void test_a_connector_that_is_not_connected(void **state)
 	assert_has(answer, "Own needs you to sign in");
 	assert_has(answer, "`mcp-mux connect o`");
 	assert_has(answer, "\"isError\":true");
-	ide_exchange(&ide, CALL_TOOL("2", "down__x"), "2", "down could not answer: HTTP 500");
+	/* Each call tries once more. */
+	ide_say(&ide, CALL_TOOL("2", "down__x"));
+	hit_reply(peer_await(&ide.peers[1], "server/discover"), 500, "", "");
+	g_autofree char *down = ide_answer(&ide, "2");
+	assert_has(down, "down could not answer: HTTP 500");
 	ide_exchange(&ide, CALL_TOOL("3", "downx"), "3", "-32602");
 	ide_exchange(&ide, CALL_TOOL("4", "other__x"), "4", "-32602");
 	ide_say(&ide, CALL_TOOL("5", "mcp_mux__connectors"));
@@ -298,8 +335,9 @@ static void test_the_connectors_tool(void **state)
 	fixture_turn_for(&ide.fixture, 20);
 	ide_say(&ide, CALL_TOOL("1", "mcp_mux__connectors"));
 	g_autofree char *legacy = ide_answer(&ide, "1");
-	assert_has(legacy, "\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"- a: a, connected, 2 of 2 "
-			   "tools\\n- b: b, connecting\\n\"}]}");
+	assert_has(legacy,
+		"\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"- a: a, connected, 2 of 2 "
+		"tools\\n- b: b, connecting\\n\"}]}");
 	ide_say(&ide, MODERN_CALL("2", "mcp_mux__connectors"));
 	g_autofree char *modern = ide_answer(&ide, "2");
 	assert_has(modern, "\"result\":{\"resultType\":\"complete\",\"content\"");
@@ -322,7 +360,8 @@ static void test_a_result_over_max_result(void **state)
 		hit_result(peer_await(&ide.peers[0], "tools/call"), results[i]);
 		g_autofree char *answer = ide_answer(&ide, "1");
 		if (i == 0)
-			assert_has(answer, "The result of a is 1.0 MiB, more than max_result (1.0 MiB)");
+			assert_has(answer,
+				"The result of a is 1.0 MiB, more than max_result (1.0 MiB)");
 		assert_true(strlen(answer) < (1 << 20) + 100);
 	}
 	ide_release(&ide);
@@ -353,6 +392,7 @@ static void test_a_call_is_held_until_the_tools_are_known(void **state)
 	assert_has(second, "-32602");
 	ide_hear_nothing(&ide);
 	hit_reply(peer_await(&ide.peers[1], "initialize"), 503, "", "");
+	hit_reply(peer_await(&ide.peers[1], "server/discover"), 503, "", "");
 	g_autofree char *third = ide_answer(&ide, "3");
 	assert_has(third, "b could not answer: HTTP 503");
 	peer_await_none(&ide.peers[0], "tools/call");
@@ -380,28 +420,75 @@ static void test_a_held_call_has_a_deadline(void **state)
 
 /* ---- bounds and the end ---- */
 
-static void test_pressure_by_the_bytes_that_wait(void **state)
+static void say_big(struct Ide *ide, unsigned id)
+{
+	g_autofree char *big = g_strnfill(700000, 'x');
+	g_autofree char *call = g_strdup_printf(
+		LEGACY("%u", "tools/call", "\"name\":\"a__add\",\"arguments\":{\"x\":\"%s\"}"), id,
+		big);
+	ide_say(ide, call);
+}
+
+/* Three of them are more than twice max_message: what comes then is parked until there is room, and reading
+ * stops when as much is parked. */
+static void test_requests_without_room_wait(void **state)
 {
 	(void)state;
 	struct Ide ide;
 	open_one(&ide, "[mux]\nmax_message = 1\nmax_result = 1\n", false);
-	g_autofree char *big = g_strnfill(700000, 'x');
-	for (unsigned i = 0; i < 4; i++) {
-		g_autofree char *call = g_strdup_printf(
-			LEGACY("%u", "tools/call", "\"name\":\"a__add\",\"arguments\":{\"x\":\"%s\"}"), i,
-			big);
-		ide_say(&ide, call);
-		assert_int_equal(ide.high, i >= 2);
+	struct Hit *hits[3];
+	for (unsigned i = 0; i < 3; i++) {
+		say_big(&ide, i);
+		hits[i] = peer_await(&ide.peers[0], "tools/call");
 	}
+	ide_say(&ide, CALL_TOOL("3", "a__add"));
+	ide_say(&ide, CALL_TOOL("4", "a__add"));
+	peer_await_none(&ide.peers[0], "tools/call");
+	say_big(&ide, 5);
+	say_big(&ide, 6);
+	assert_int_equal(ide.pressures, 0);
+	say_big(&ide, 7);
 	assert_int_equal(ide.pressures, 1);
-	ide_say(&ide, CANCEL("0"));
-	ide_say(&ide, CANCEL("1"));
 	assert_true(ide.high);
-	hit_result(peer_await(&ide.peers[0], "tools/call"), "{}"); /* of the first, cancelled */
-	ide_say(&ide, CANCEL("2"));
-	assert_false(ide.high);
+	/* Cancelling gets through, to what is in flight and to what is parked. */
+	ide_say(&ide, CANCEL("4"));
+	ide_say(&ide, CANCEL("6"));
+	ide_say(&ide, CANCEL("7"));
 	assert_int_equal(ide.pressures, 2);
+	assert_false(ide.high);
+	ide_say(&ide, CANCEL("0"));
+	peer_await(&ide.peers[0], "notifications/cancelled");
+	peer_await_none(&ide.peers[0], "tools/call");
+	hit_result(hits[1], "{}");
+	g_free(ide_answer(&ide, "1"));
+	hit_result(peer_await(&ide.peers[0], "tools/call"), "{\"n\":3}");
+	g_autofree char *third = ide_answer(&ide, "3");
+	assert_has(third, "\"n\":3");
+	hit_result(peer_await(&ide.peers[0], "tools/call"), "{\"n\":5}");
+	g_free(ide_answer(&ide, "5"));
+	hit_result(hits[2], "{}");
+	g_free(ide_answer(&ide, "2"));
+	ide_hear_nothing(&ide);
 	ide_release(&ide);
+}
+
+static void test_requests_wait_while_the_ide_does_not_read(void **state)
+{
+	(void)state;
+	struct Ide ide;
+	open_one(&ide, "", false);
+	router_set_output_pressure(ide.router, true);
+	ide_say(&ide, LEGACY("1", "ping", ""));
+	ide_say(&ide, CALL_TOOL("2", "a__add"));
+	ide_say(&ide, LEGACY("3", "ping", ""));
+	ide_hear_nothing(&ide);
+	router_set_output_pressure(ide.router, false);
+	g_free(ide_answer(&ide, "1"));
+	g_free(ide_answer(&ide, "3"));
+	peer_await(&ide.peers[0], "tools/call");
+	router_set_output_pressure(ide.router, true);
+	ide_say(&ide, LEGACY("4", "ping", ""));
+	ide_release(&ide); /* what is parked goes with it */
 }
 
 static void test_the_end_with_calls_in_every_state(void **state)
@@ -437,6 +524,7 @@ int main(void)
 		cmocka_unit_test(test_modern_results_for_a_legacy_ide),
 		cmocka_unit_test(test_modern_results_pass_to_a_modern_ide),
 		cmocka_unit_test(test_progress_comes_under_the_ides_token),
+		cmocka_unit_test(test_progress_that_could_be_read_in_two_ways_is_dropped),
 		cmocka_unit_test(test_a_cancelled_call_is_not_answered),
 		cmocka_unit_test(test_failures_in_words),
 		cmocka_unit_test(test_unreachable_and_timed_out),
@@ -445,7 +533,8 @@ int main(void)
 		cmocka_unit_test(test_a_result_over_max_result),
 		cmocka_unit_test(test_a_call_is_held_until_the_tools_are_known),
 		cmocka_unit_test(test_a_held_call_has_a_deadline),
-		cmocka_unit_test(test_pressure_by_the_bytes_that_wait),
+		cmocka_unit_test(test_requests_without_room_wait),
+		cmocka_unit_test(test_requests_wait_while_the_ide_does_not_read),
 		cmocka_unit_test(test_the_end_with_calls_in_every_state),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,8 +14,7 @@ static void test_every_handshake_revision(void **state)
 	for (size_t i = 0; i < G_N_ELEMENTS(asked); i++) {
 		struct Ide ide;
 		ide_init(&ide, CONNECTOR("wiki", "@0"));
-		g_autofree char *text =
-			g_strdup_printf(INITIALIZE("0", "%s"), asked[i][0]);
+		g_autofree char *text = g_strdup_printf(INITIALIZE("0", "%s"), asked[i][0]);
 		ide_say(&ide, text);
 		g_autofree char *answer = ide_answer(&ide, "0");
 		struct Slice result = json_get(slice_of(answer), "result").raw;
@@ -23,7 +22,8 @@ static void test_every_handshake_revision(void **state)
 		assert_string_equal(revision, asked[i][1]);
 		assert_true(slice_is(json_get(result, "capabilities").raw,
 			"{\"tools\":{\"listChanged\":true}}"));
-		assert_has(answer, "\"serverInfo\":{\"name\":\"mcp-mux\",\"version\":\"" MCP_MUX_VERSION);
+		assert_has(answer,
+			"\"serverInfo\":{\"name\":\"mcp-mux\",\"version\":\"" MCP_MUX_VERSION);
 		assert_lacks(answer, "resultType");
 		/* A legacy upstream is offered the IDE's revision. */
 		struct Hit *hit = peer_await(&ide.peers[0], "initialize");
@@ -54,6 +54,31 @@ static void test_instructions_say_what_is_joined(void **state)
 	ide_release(&ide);
 }
 
+/* A server's own words stand below its connector once they are known, in bounds. */
+static void test_instructions_of_the_servers_themselves(void **state)
+{
+	(void)state;
+	struct Ide ide;
+	ide_init(&ide, CONNECTOR("wiki", "@0"));
+	ide_say(&ide, INITIALIZE("0", "2025-11-25"));
+	g_autofree char *first = ide_answer(&ide, "0");
+	g_autoptr(GString) result =
+		g_string_new("{\"protocolVersion\":\"2025-11-25\","
+			     "\"capabilities\":{},\"instructions\":\"One.\\nTwo.");
+	for (unsigned i = 0; i < 5000; i++)
+		g_string_append(result, " x");
+	g_string_append(result, "\"}");
+	hit_result(peer_await(&ide.peers[0], "initialize"), result->str);
+	hit_reply(peer_await(&ide.peers[0], "notifications/initialized"), 202, "", "");
+	g_free(ide_list(&ide));
+	ide_say(&ide, MODERN("1", "server/discover", ""));
+	g_autofree char *second = ide_answer(&ide, "1");
+	assert_lacks(first, "One.");
+	assert_has(second, "\\n  One.\\n  Two. x x");
+	assert_true(strlen(second) < strlen(first) + 3000);
+	ide_release(&ide);
+}
+
 static void test_without_upstreams_it_says_how_to_add_one(void **state)
 {
 	(void)state;
@@ -74,7 +99,8 @@ static void test_wrong_initializes(void **state)
 	(void)state;
 	struct Ide ide;
 	ide_init(&ide, CONNECTOR("wiki", "@0"));
-	ide_exchange(&ide, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\"}", "1", "-32602");
+	ide_exchange(
+		&ide, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\"}", "1", "-32602");
 	ide_exchange(&ide, LEGACY("2", "initialize", "\"protocolVersion\":5"), "2", "-32602");
 	ide_exchange(&ide, LEGACY("3", "tools/list", ""), "3", "-32602");
 	ide_exchange(&ide, LEGACY("4", "nonsense", ""), "4", "-32602");
@@ -133,10 +159,12 @@ static void test_the_reserved_members_are_checked(void **state)
 		META_REQUEST("7", VERSION "\"2026-07-28\"," CAPS "{}," VERSION "\"2026-07-28\""),
 		"7", "-32602");
 	ide_exchange(&ide, LEGACY("8", "server/discover", "\"_meta\":5"), "8", "-32602");
-	ide_exchange(&ide, LEGACY("9", "tools/call", "\"_meta\":{\"progressToken\":{}}"), "9", "-32602");
-	ide_exchange(&ide, LEGACY("10", "tools/call", "\"name\":\"a\",\"name\":\"b\""), "10", "-32602");
-	ide_exchange(&ide, META_REQUEST("11", "\"io.modelcontextprotocol/logLevel\":\"info\""), "11",
-		"-32602");
+	ide_exchange(
+		&ide, LEGACY("9", "tools/call", "\"_meta\":{\"progressToken\":{}}"), "9", "-32602");
+	ide_exchange(
+		&ide, LEGACY("10", "tools/call", "\"name\":\"a\",\"name\":\"b\""), "10", "-32602");
+	ide_exchange(&ide, META_REQUEST("11", "\"io.modelcontextprotocol/logLevel\":\"info\""),
+		"11", "-32602");
 	ide_exchange(&ide, META_REQUEST("12", ""), "12", "-32602"); /* legacy, uninitialized */
 	peer_await_none(&ide.peers[0], "server/discover");
 	/* Without the client's info it is fine. */
@@ -182,13 +210,14 @@ static void test_unreadable_messages(void **state)
 	g_autofree char *second = ide_await(&ide, "id", "null");
 	assert_has(second, "-32700");
 	/* The id is told where it could be read. */
-	ide_exchange(&ide, "{\"jsonrpc\":\"2.0\",\"id\":\"a\\u0062\",\"method\":\"ping\",}", "\"a\\u0062\"",
-		"-32700");
+	ide_exchange(&ide, "{\"jsonrpc\":\"2.0\",\"id\":\"a\\u0062\",\"method\":\"ping\",}",
+		"\"a\\u0062\"", "-32700");
 	ide_exchange(&ide, "{\"jsonrpc\":\"1.0\",\"id\":7,\"method\":\"ping\"}", "7", "-32600");
 	ide_exchange(&ide, "{\"jsonrpc\":\"2.0\",\"id\":8,\"method\":5}", "8", "-32600");
 	ide_exchange(&ide, "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"ping\",\"params\":[]}", "9",
 		"-32600");
-	ide_exchange(&ide, "{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"ping\"}", "null", "-32600");
+	ide_exchange(
+		&ide, "{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"ping\"}", "null", "-32600");
 	ide_exchange(&ide, "{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"ping\"}", "null", "-32600");
 	ide_exchange(&ide, "\"ping\"", "null", "-32600");
 	ide_exchange(&ide, "[]", "null", "-32600");
@@ -258,7 +287,8 @@ static void test_an_id_in_flight_is_not_taken_twice(void **state)
 		struct Ide ide;
 		ide_init(&ide, CONNECTOR("wiki", "@0"));
 		ide_initialize(&ide, "2025-06-18");
-		g_autofree char *first = g_strdup_printf(LEGACY("%s", "tools/list", ""), same[i][0]);
+		g_autofree char *first =
+			g_strdup_printf(LEGACY("%s", "tools/list", ""), same[i][0]);
 		ide_say(&ide, first);
 		static const char *const methods[] = {"tools/list", "ping", "tools/call"};
 		for (unsigned k = 0; k < G_N_ELEMENTS(methods); k++) {
@@ -313,6 +343,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_handshake_revision),
 		cmocka_unit_test(test_instructions_say_what_is_joined),
+		cmocka_unit_test(test_instructions_of_the_servers_themselves),
 		cmocka_unit_test(test_without_upstreams_it_says_how_to_add_one),
 		cmocka_unit_test(test_wrong_initializes),
 		cmocka_unit_test(test_discover),

@@ -75,8 +75,7 @@ static void test_modern_discovery(void **state)
 	up_init_with(&u, "auth = none\nheader.X-Own = yes");
 	upstream_open(u.up, ERA_MODERN);
 	struct Hit *hit = peer_await(&u.peer, "server/discover");
-	struct Slice meta =
-		json_get(json_get(slice_of(hit->body), "params").raw, "_meta").raw;
+	struct Slice meta = json_get(json_get(slice_of(hit->body), "params").raw, "_meta").raw;
 	assert_true(slice_is(json_get(meta, MCP_META_VERSION).raw, "\"2026-07-28\""));
 	assert_int_equal(json_get(meta, MCP_META_CLIENT_INFO).type, JSON_OBJECT);
 	assert_true(slice_is(json_get(meta, MCP_META_CAPABILITIES).raw, "{}"));
@@ -114,7 +113,8 @@ static void test_what_proves_legacy(void **state)
 		{404, "", ERR(-32601)},
 		{404, "Content-Type: text/html\r\n", "<h1>Not found</h1>"},
 		{400, "",
-			"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32000,\"message\":\"Bad "
+			"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32000,\"message\":"
+			"\"Bad "
 			"Request: Server not initialized\"}}"},
 		{400, "", ""},
 		{405, "", "no"},
@@ -126,7 +126,8 @@ static void test_what_proves_legacy(void **state)
 		{200, "Content-Type: text/html\r\n", "<p>Welcome"},
 		{202, "", ""},
 		{400, "",
-			"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32022,\"message\":\"no\","
+			"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32022,\"message\":"
+			"\"no\","
 			"\"data\":{\"supported\":[\"2025-06-18\"],\"requested\":\"2026-07-28\"}}}"},
 	};
 	for (size_t i = 0; i < G_N_ELEMENTS(refusals); i++) {
@@ -137,10 +138,8 @@ static void test_what_proves_legacy(void **state)
 		hit_reply(hit, refusals[i].status, refusals[i].headers, refusals[i].body);
 		up_serve_initialize(&u, "2025-11-25", NULL, QUIET_TOOLS);
 		assert_open(&u, "2025-11-25");
-		assert_int_equal(
-			era_store_get(u.eras, u.peer.url, ERA_LEGACY), ERA_FACT_SPOKEN);
-		assert_int_equal(
-			era_store_get(u.eras, u.peer.url, ERA_MODERN), ERA_FACT_REFUSED);
+		assert_int_equal(era_store_get(u.eras, u.peer.url, ERA_LEGACY), ERA_FACT_SPOKEN);
+		assert_int_equal(era_store_get(u.eras, u.peer.url, ERA_MODERN), ERA_FACT_REFUSED);
 		up_release(&u);
 	}
 }
@@ -151,7 +150,8 @@ static void test_what_proves_modern(void **state)
 	/* To `initialize`, with whatever status. */
 	static const struct Refusal refusals[] = {
 		{400, "",
-			"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32022,\"message\":\"no\","
+			"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32022,\"message\":"
+			"\"no\","
 			"\"data\":{\"supported\":[\"2026-07-28\"]}}}"},
 		{400, "", ERR(-32020)},
 		{200, "", ERR(-32021)},
@@ -168,8 +168,7 @@ static void test_what_proves_modern(void **state)
 		hit_reply(hit, refusals[i].status, refusals[i].headers, refusals[i].body);
 		up_serve_discover(&u, QUIET_TOOLS);
 		assert_open(&u, "2026-07-28");
-		assert_int_equal(
-			era_store_get(u.eras, u.peer.url, ERA_LEGACY), ERA_FACT_REFUSED);
+		assert_int_equal(era_store_get(u.eras, u.peer.url, ERA_LEGACY), ERA_FACT_REFUSED);
 		up_release(&u);
 	}
 }
@@ -180,7 +179,8 @@ static void test_modern_of_another_revision_is_an_error(void **state)
 	(void)state;
 	static const struct Refusal refusals[] = {
 		{400, "",
-			"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32022,\"message\":\"no\","
+			"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32022,\"message\":"
+			"\"no\","
 			"\"data\":{\"supported\":[\"2027-01-01\"]}}}"},
 		{400, "", ERR(-32020)},
 		{200, "", ERR(-32021)},
@@ -234,7 +234,9 @@ static void test_what_proves_nothing(void **state)
 		assert_int_equal(era_store_get(u.eras, u.peer.url, ERA_LEGACY), ERA_FACT_NONE);
 		assert_int_equal(era_store_get(u.eras, u.peer.url, ERA_MODERN), ERA_FACT_NONE);
 		clock_jump(&u.fixture, 1100);
-		peer_await(&u.peer, probes[i % 2]);
+		/* It may also have failed because it does not know what it was asked. */
+		bool other = answers[n].status >= 500;
+		peer_await(&u.peer, probes[(i + other) % 2]);
 		up_release(&u);
 	}
 }
@@ -271,25 +273,22 @@ static void test_endless_comments_do_not_keep_a_probe_alive(void **state)
 	up_release(&u);
 }
 
-static void test_401_and_403_ask_for_a_sign_in(void **state)
+/* Without accounts nobody can sign in, so it is tried again like any failure. */
+static void test_401_and_403_prove_nothing_of_eras(void **state)
 {
 	(void)state;
+	static const char *const probes[] = {"initialize", "server/discover"};
 	for (unsigned i = 0; i < 4; i++) {
 		struct Up u;
 		up_init(&u);
 		upstream_open(u.up, i % 2 ? ERA_MODERN : ERA_LEGACY);
-		struct Hit *hit = peer_await(&u.peer, i % 2 ? "server/discover" : "initialize");
-		hit_reply(hit, i < 2 ? 401 : 403, "", "");
-		assert_failed_with(&u, UPSTREAM_SIGNED_OUT,
+		hit_reply(peer_await(&u.peer, probes[i % 2]), i < 2 ? 401 : 403, "", "");
+		assert_failed_with(&u, UPSTREAM_FAILED,
 			i < 2 ? MUX_ERROR_SIGN_IN : MUX_ERROR_FORBIDDEN, "wants a sign-in");
 		assert_int_equal(era_store_get(u.eras, u.peer.url, ERA_LEGACY), ERA_FACT_NONE);
-		clock_jump(&u.fixture, 400000);
-		peer_await_none(&u.peer, i % 2 ? "initialize" : "server/discover");
-		struct Ask ask = {0};
-		ask_add(&u, &ask);
-		ask_await(&ask);
-		assert_non_null(strstr(ask.error->message, "wants a sign-in"));
-		ask_release(&ask);
+		assert_null(peer_find(&u.peer, probes[(i + 1) % 2]));
+		clock_jump(&u.fixture, 1100);
+		peer_await(&u.peer, probes[i % 2]);
 		up_release(&u);
 	}
 }
@@ -336,8 +335,8 @@ static void test_a_server_of_neither_era(void **state)
 			hit_error(hit, 200, -32601, "");
 			second = peer_await(&u.peer, "server/discover");
 			hit_error(second, 200, -32601, "");
-			assert_failed_with(&u, UPSTREAM_FAILED, MUX_ERROR_UPSTREAM,
-				"neither era of MCP");
+			assert_failed_with(
+				&u, UPSTREAM_FAILED, MUX_ERROR_UPSTREAM, "neither era of MCP");
 		}
 		assert_int_equal(u.peer.all->len, 2);
 		up_release(&u);
@@ -360,19 +359,23 @@ static void test_an_unknown_revision_is_refused(void **state)
 	}
 }
 
-static void test_a_session_id_that_is_no_header_value(void **state)
+static void test_a_session_id_that_is_no_visible_ascii_is_none(void **state)
 {
 	(void)state;
-	struct Up u;
-	up_init(&u);
-	upstream_open(u.up, ERA_LEGACY);
-	struct Hit *hit = peer_await(&u.peer, "initialize");
-	g_autofree char *text =
-		result_text(hit, "{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{}}");
-	hit_reply(hit, 200, "Mcp-Session-Id: a\x01z\r\n", text);
-	up_await_state(&u, UPSTREAM_FAILED);
-	assert_non_null(upstream_error(u.up));
-	up_release(&u);
+	static const char *const ids[] = {"a\x01z", "a b", "\xc3\xa4"};
+	for (size_t i = 0; i < G_N_ELEMENTS(ids); i++) {
+		struct Up u;
+		up_init(&u);
+		upstream_open(u.up, ERA_LEGACY);
+		struct Hit *hit = peer_await(&u.peer, "initialize");
+		g_autofree char *text = result_text(
+			hit, "{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{}}");
+		g_autofree char *header = g_strdup_printf("Mcp-Session-Id: %s\r\n", ids[i]);
+		hit_reply(hit, 200, header, text);
+		assert_header(
+			peer_await(&u.peer, "notifications/initialized"), "Mcp-Session-Id", NULL);
+		up_release(&u);
+	}
 }
 
 static void test_facts_save_the_probe_that_would_fail(void **state)
@@ -414,7 +417,7 @@ static void test_pauses_grow(void **state)
 	upstream_open(u.up, ERA_LEGACY);
 	unsigned pause = 1000;
 	for (unsigned i = 0; i < 11; i++) {
-		hit_reply(peer_await(&u.peer, "initialize"), 500, "", "");
+		hit_reply(up_await_probe(&u), 429, "", "");
 		up_await_state(&u, UPSTREAM_FAILED);
 		clock_jump(&u.fixture, pause / 2 - 100);
 		assert_int_equal(upstream_state(u.up), UPSTREAM_FAILED);
@@ -432,7 +435,7 @@ static void test_a_call_opens_a_failed_upstream_at_once(void **state)
 	struct Up u;
 	up_init(&u);
 	upstream_open(u.up, ERA_LEGACY);
-	hit_reply(peer_await(&u.peer, "initialize"), 500, "", "");
+	hit_reply(peer_await(&u.peer, "initialize"), 429, "", "");
 	up_await_state(&u, UPSTREAM_FAILED);
 	struct Ask ask = {0};
 	ask_add(&u, &ask);
@@ -504,7 +507,7 @@ static void test_a_failing_call_may_start_another(void **state)
 	ask_add(&u, &first);
 	first.on_end = ask_again;
 	first.other = &second;
-	hit_reply(peer_await(&u.peer, "server/discover"), 500, "", "");
+	hit_reply(peer_await(&u.peer, "server/discover"), 429, "", "");
 	ask_await(&first);
 	assert_int_equal(second.ended, 0);
 	up_serve_discover(&u, QUIET_TOOLS);
@@ -535,7 +538,8 @@ static void test_shutdown_in_every_state(void **state)
 			hit = peer_await(&u.peer, "notifications/initialized");
 		}
 		if (stage >= 3 && stage < 5)
-			up_serve_initialize(&u, "2025-11-25", stage == 3 ? "S" : NULL, CHANGING_TOOLS);
+			up_serve_initialize(
+				&u, "2025-11-25", stage == 3 ? "S" : NULL, CHANGING_TOOLS);
 		if (stage >= 3 && stage < 5)
 			hit = peer_await(&u.peer, "tools/list");
 		if (stage == 5) {
@@ -626,11 +630,11 @@ int main(void)
 		cmocka_unit_test(test_what_proves_nothing),
 		cmocka_unit_test(test_a_hanging_probe_times_out),
 		cmocka_unit_test(test_endless_comments_do_not_keep_a_probe_alive),
-		cmocka_unit_test(test_401_and_403_ask_for_a_sign_in),
+		cmocka_unit_test(test_401_and_403_prove_nothing_of_eras),
 		cmocka_unit_test(test_a_connector_with_accounts_waits_for_its_sign_in),
 		cmocka_unit_test(test_a_server_of_neither_era),
 		cmocka_unit_test(test_an_unknown_revision_is_refused),
-		cmocka_unit_test(test_a_session_id_that_is_no_header_value),
+		cmocka_unit_test(test_a_session_id_that_is_no_visible_ascii_is_none),
 		cmocka_unit_test(test_facts_save_the_probe_that_would_fail),
 		cmocka_unit_test(test_a_fact_about_one_era_does_not_decide),
 		cmocka_unit_test(test_pauses_grow),

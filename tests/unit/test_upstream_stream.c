@@ -34,9 +34,10 @@ static void test_events_that_are_no_answer_are_passed_over(void **state)
 	hit_event(hit, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{}}");
 	fixture_turn_for(&u.fixture, 20);
 	assert_int_equal(ask.ended, 0);
-	g_autofree char *bytes = g_strdup_printf("event: message\rdata: {\"jsonrpc\":\"2.0\",\rdata: "
-						 "\"id\":%s,\r\ndata: \"result\":{\"real\":2}}\r\n\r\n",
-		hit->id);
+	g_autofree char *bytes =
+		g_strdup_printf("event: message\rdata: {\"jsonrpc\":\"2.0\",\rdata: "
+				"\"id\":%s,\r\ndata: \"result\":{\"real\":2}}\r\n\r\n",
+			hit->id);
 	hit_bytes(hit, bytes);
 	ask_await(&ask);
 	assert_string_equal(strstr(ask.answer, "\"result\""), "\"result\":{\"real\":2}}");
@@ -99,7 +100,8 @@ static void test_a_cut_stream_is_resumed_where_it_was(void **state)
 	assert_header(resume, "Mcp-Session-Id", "S");
 	assert_header(resume, "MCP-Protocol-Version", "2025-11-25");
 	hit_stream(resume, "");
-	hit_bytes(resume, "id: e-3\nretry: 0\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}\n\n");
+	hit_bytes(resume, "id: e-3\nretry: 0\ndata: "
+			  "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}\n\n");
 	hit_stream_end(resume); /* the server polls: an orderly end is a cut too */
 	resume = peer_await(&u.peer, "GET");
 	assert_header(resume, "Last-Event-ID", "e-3");
@@ -257,7 +259,7 @@ static void test_a_repeated_request_forgets_the_old_stream(void **state)
 	struct Up u;
 	up_init(&u);
 	up_open_legacy(&u, "S", QUIET_TOOLS, READ_TOOL);
-	struct Ask ask = {0};
+	struct Ask ask = {.repeatable = true};
 	ask_start(&u, &ask, ERA_LEGACY, CALL("look"));
 	struct Hit *hit = peer_await(&u.peer, "tools/call");
 	hit_stream(hit, "");
@@ -305,10 +307,12 @@ static void test_changes_come_on_the_get_stream(void **state)
 	hit_event(get, "{\"jsonrpc\":\"2.0\",\"id\":\"y\",\"method\":\"sampling/createMessage\"}");
 	assert_non_null(strstr(peer_await(&u.peer, "answer")->body, "-32601"));
 	assert_int_equal(u.tools, 1);
+	up_let_time_pass(&u);
 	hit_event(get, changed);
 	up_serve_tools(&u, ADD_TOOL "," READ_TOOL);
 	up_await_tools(&u, 2);
 	assert_int_equal(upstream_tools(u.up)->tools->len, 2);
+	up_let_time_pass(&u);
 	hit_event(get, changed);
 	up_serve_tools(&u, ADD_TOOL "," READ_TOOL); /* the same again is no news */
 	fixture_turn_for(&u.fixture, 20);
@@ -325,13 +329,14 @@ static void test_changes_come_by_subscription(void **state)
 	struct Hit *listen = peer_await(&u.peer, "subscriptions/listen");
 	assert_header(listen, "Mcp-Method", "subscriptions/listen");
 	struct Slice params = json_get(slice_of(listen->body), "params").raw;
-	assert_true(slice_is(
-		json_get(params, "notifications").raw, "{\"toolsListChanged\":true}"));
+	assert_true(slice_is(json_get(params, "notifications").raw, "{\"toolsListChanged\":true}"));
 	assert_int_equal(json_get(params, "_meta").type, JSON_OBJECT);
 	hit_stream(listen, "");
-	hit_event(listen, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\"}");
+	hit_event(listen,
+		"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\"}");
 	hit_event(listen, "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"ping\"}");
 	peer_await_none(&u.peer, "answer"); /* modern servers ask nothing */
+	up_let_time_pass(&u);
 	hit_event(listen, changed);
 	up_serve_tools(&u, READ_TOOL);
 	up_await_tools(&u, 2);
@@ -456,6 +461,7 @@ static void test_a_long_stream_is_not_gathered(void **state)
 		hit_event(get, big);
 		fixture_turn_for(&u.fixture, 2);
 	}
+	up_let_time_pass(&u);
 	hit_event(get, changed);
 	up_serve_tools(&u, READ_TOOL);
 	up_await_tools(&u, 2);

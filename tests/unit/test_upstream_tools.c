@@ -25,7 +25,8 @@ static void test_pages_are_gathered_in_order(void **state)
 	hit_result(page, "{\"tools\":[],\"nextCursor\":\"2\"}"); /* an empty page in the middle */
 	page = peer_await(&u.peer, "tools/list");
 	hit_stream(page, "");
-	hit_event_result(page, "{\"tools\":[{\"title\":\"nameless\"}," TOOL("a") "," TOOL("b") "]}");
+	hit_event_result(
+		page, "{\"tools\":[{\"title\":\"nameless\"}," TOOL("a") "," TOOL("b") "]}");
 	up_await_settled(&u);
 	struct ToolList *list = upstream_tools(u.up);
 	assert_int_equal(list->tools->len, 2);
@@ -77,8 +78,10 @@ static void test_lists_that_fail(void **state)
 		{200, "rubbish", "not valid"},
 		{200, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}", ""},
 		{200, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"tools\":{}}}", ""},
-		{200, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"tools\":[],\"nextCursor\":5}}", ""},
-		{200, "{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{\"tools\":[]}}", "another request"},
+		{200, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"tools\":[],\"nextCursor\":5}}",
+			""},
+		{200, "{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{\"tools\":[]}}",
+			"another request"},
 	};
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		struct Up u;
@@ -105,7 +108,8 @@ static void test_a_page_that_fails_drops_those_before(void **state)
 	(void)state;
 	struct Up u;
 	open_until_list(&u);
-	hit_result(peer_await(&u.peer, "tools/list"), "{\"tools\":[" TOOL("a") "],\"nextCursor\":\"1\"}");
+	hit_result(peer_await(&u.peer, "tools/list"),
+		"{\"tools\":[" TOOL("a") "],\"nextCursor\":\"1\"}");
 	hit_error(peer_await(&u.peer, "tools/list"), 200, -32601, "");
 	up_await_settled(&u);
 	assert_null(upstream_tools(u.up));
@@ -139,7 +143,8 @@ static void test_cursor_loops_and_endless_pages(void **state)
 	struct Up u;
 	open_until_list(&u);
 	for (unsigned i = 0; i < 2; i++)
-		hit_result(peer_await(&u.peer, "tools/list"), "{\"tools\":[],\"nextCursor\":\"x\"}");
+		hit_result(
+			peer_await(&u.peer, "tools/list"), "{\"tools\":[],\"nextCursor\":\"x\"}");
 	up_await_settled(&u);
 	assert_non_null(strstr(upstream_error(u.up)->message, "names itself"));
 	clock_jump(&u.fixture, 1100);
@@ -219,12 +224,36 @@ static void test_a_change_while_a_list_is_fetched(void **state)
 	up_await_settled(&u);
 	/* A server that says so each time is not asked without a pause. */
 	peer_await_none(&u.peer, "tools/list");
-	clock_jump(&u.fixture, 110);
+	clock_jump(&u.fixture, 510);
 	up_serve_tools(&u, TOOL("b"));
 	up_await_tools(&u, 2);
 	assert_string_equal(((struct Tool *)upstream_tools(u.up)->tools->pdata[0])->name, "b");
 	clock_jump(&u.fixture, 1000);
 	peer_await_none(&u.peer, "tools/list");
+	up_release(&u);
+}
+
+/* Each fetch is followed by a notice: the pauses between them double. */
+static void test_a_server_whose_tools_change_all_the_time(void **state)
+{
+	(void)state;
+	static const char changed[] =
+		"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}";
+	struct Up u;
+	open_until_list(&u);
+	unsigned pause = 500;
+	for (unsigned i = 0; i < 9; i++) {
+		struct Hit *hit = peer_await(&u.peer, "tools/list");
+		unsigned states = u.states;
+		hit_stream(hit, "");
+		hit_event(hit, changed);
+		hit_event_result(hit, "{\"tools\":[]}");
+		turn_until(&u.fixture, u.states, states + 1);
+		clock_jump(&u.fixture, pause - 100);
+		peer_await_none(&u.peer, "tools/list");
+		clock_jump(&u.fixture, 110);
+		pause = MIN(2 * pause, 60000);
+	}
 	up_release(&u);
 }
 
@@ -305,7 +334,8 @@ static void test_freed_while_a_list_is_fetched(void **state)
 	(void)state;
 	struct Up u;
 	open_until_list(&u);
-	hit_result(peer_await(&u.peer, "tools/list"), "{\"tools\":[" TOOL("a") "],\"nextCursor\":\"1\"}");
+	hit_result(peer_await(&u.peer, "tools/list"),
+		"{\"tools\":[" TOOL("a") "],\"nextCursor\":\"1\"}");
 	peer_await(&u.peer, "tools/list");
 	up_release(&u);
 }
@@ -324,6 +354,7 @@ int main(void)
 		cmocka_unit_test(test_a_hanging_list_times_out),
 		cmocka_unit_test(test_a_broken_list_is_asked_for_again_once),
 		cmocka_unit_test(test_a_change_while_a_list_is_fetched),
+		cmocka_unit_test(test_a_server_whose_tools_change_all_the_time),
 		cmocka_unit_test(test_a_page_that_finds_the_session_gone_renews_it_once),
 		cmocka_unit_test(test_freshness_by_the_servers_word),
 		cmocka_unit_test(test_tools_with_broken_annotations_are_marked),

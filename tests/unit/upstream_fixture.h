@@ -42,16 +42,14 @@ static inline void up_init_with(struct Up *u, const char *keys)
 	fixture_init(&u->fixture);
 	peer_init(&u->peer, &u->fixture);
 	u->client = http_client_new(u->fixture.loop, &http, NULL);
-	g_autofree char *ini = g_strdup_printf(
-		"[connector:c]\nurl = %s\n%s\n", u->peer.url, keys);
+	g_autofree char *ini = g_strdup_printf("[connector:c]\nurl = %s\n%s\n", u->peer.url, keys);
 	struct ConfigSource user = {"user.ini", slice_of(ini)};
 	g_autoptr(GError) error = NULL;
 	u->config = config_parse(NULL, &user, &error);
 	if (error)
 		fail_msg("%s", error->message);
 	u->eras = era_store_new(NULL);
-	struct UpstreamShared shared = {
-		u->fixture.loop, u->client, &u->config->mux, u->eras};
+	struct UpstreamShared shared = {u->fixture.loop, u->client, &u->config->mux, u->eras};
 	u->up = upstream_new(&shared, u->config->connectors->pdata[0], &handlers, u);
 }
 
@@ -86,6 +84,25 @@ static inline void up_await_settled(struct Up *u)
 static inline void up_await_tools(struct Up *u, unsigned wanted)
 {
 	turn_until(&u->fixture, u->tools, wanted);
+}
+
+/* Long enough after the last fetch for a notice of a change to be heard at once. */
+static inline void up_let_time_pass(struct Up *u)
+{
+	clock_jump(&u->fixture, 1100);
+}
+
+/* The next probe of either era. */
+static inline struct Hit *up_await_probe(struct Up *u)
+{
+	for (;;) {
+		struct Hit *hit = peer_find(&u->peer, "initialize");
+		if (!hit)
+			hit = peer_find(&u->peer, "server/discover");
+		if (hit)
+			return hit;
+		turn_until(&u->fixture, u->peer.arrived, u->peer.arrived + 1);
+	}
 }
 
 static inline void up_serve_initialize(
@@ -133,6 +150,7 @@ struct Ask {
 	GError *error;
 	char *progress; /* the last one */
 	enum Era era;
+	bool repeatable;
 	void (*on_end)(struct Ask *ask);
 	void (*on_progress)(struct Ask *ask);
 	struct Ask *other;
@@ -190,15 +208,19 @@ static inline void ask_start(struct Up *u, struct Ask *ask, enum Era era, const 
 	assert_true(rpc_parse(slice_of(message), &rpc, NULL));
 	assert_true(mcp_params_read(rpc.params, &params, &why));
 	g_autofree char *tool = json_string_dup(params.name);
-	struct UpstreamRequest request = {
-		.message = &rpc, .params = &params, .era = era, .name = params.name.raw, .tool = tool};
+	struct UpstreamRequest request = {.message = &rpc,
+		.params = &params,
+		.era = era,
+		.name = params.name.raw,
+		.tool = tool,
+		.repeatable = ask->repeatable};
 	ask->call = upstream_call(u->up, &request, &handlers, ask);
 	assert_int_equal(ask->ended, 0);
 }
 
 #define CALL(tool)                                                                                 \
-	"{\"jsonrpc\":\"2.0\",\"id\":\"ide\",\"method\":\"tools/call\",\"params\":{\"name\":\"" tool  \
-	"\",\"arguments\":{}}}"
+	"{\"jsonrpc\":\"2.0\",\"id\":\"ide\",\"method\":\"tools/"                                  \
+	"call\",\"params\":{\"name\":\"" tool "\",\"arguments\":{}}}"
 
 static inline void ask_add(struct Up *u, struct Ask *ask)
 {
