@@ -14,15 +14,15 @@
 
 /* Members that are absent have type JSON_NONE. */
 struct McpParams {
-	struct JsonValue all;       /* params itself */
+	struct JsonValue all; /* params itself */
 	struct JsonValue name;
 	struct JsonValue arguments;
 	struct JsonValue cursor;
-	struct JsonValue request_id;   /* requestId of notifications/cancelled */
+	struct JsonValue request_id; /* requestId of notifications/cancelled */
 	struct JsonValue notifications; /* the filter of subscriptions/listen */
 	struct JsonValue progress_token_param; /* progressToken of notifications/progress */
-	struct JsonValue meta;      /* _meta */
-	struct JsonValue version;   /* the members of _meta, by the keys above */
+	struct JsonValue meta; /* _meta */
+	struct JsonValue version; /* the members of _meta, by the keys above */
 	struct JsonValue client_info;
 	struct JsonValue capabilities;
 	struct JsonValue log_level;

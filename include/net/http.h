@@ -16,8 +16,8 @@ struct HttpRequest;
 struct HttpHeaders;
 
 struct HttpOptions {
-	const char *ca_file;      /* PEM, besides the system's store; NULL: none */
-	const char *proxy;        /* NULL: the usual variables */
+	const char *ca_file; /* PEM, besides the system's store; NULL: none */
+	const char *proxy; /* NULL: the usual variables */
 	unsigned max_connections; /* kept open between requests; at least the calls in flight */
 	const char *user_agent;
 };
@@ -25,8 +25,8 @@ struct HttpOptions {
 /* A client for any number of hosts. NULL with MUX_ERROR_IO if libcurl cannot start or ca_file
  * cannot be read or holds no certificate. Defers libcurl's global initialisation to the first
  * request. */
-struct HttpClient *http_client_new(struct Loop *loop, const struct HttpOptions *options,
-	GError **error);
+struct HttpClient *http_client_new(
+	struct Loop *loop, const struct HttpOptions *options, GError **error);
 /* Cancels what runs and closes every connection. Not inside a handler. NULL is fine. */
 void http_client_free(struct HttpClient *client);
 
@@ -41,8 +41,8 @@ struct HttpHeaders *http_headers_ref(struct HttpHeaders *headers);
 void http_headers_unref(struct HttpHeaders *headers);
 /* Adds one. MUX_ERROR_SYNTAX if NAME is no token or VALUE holds CR, LF or another control
  * character but tab (RFC 9110, 5.5); nothing is added then. */
-bool http_headers_add(struct HttpHeaders *headers, const char *name, const char *value,
-	GError **error);
+bool http_headers_add(
+	struct HttpHeaders *headers, const char *name, const char *value, GError **error);
 /* A new list with the same headers, to be added to. */
 struct HttpHeaders *http_headers_copy(const struct HttpHeaders *headers);
 
@@ -50,13 +50,13 @@ enum HttpMethod { HTTP_POST, HTTP_GET, HTTP_DELETE };
 
 struct HttpSpec {
 	enum HttpMethod method;
-	const char *url;             /* copied */
+	const char *url; /* copied */
 	struct HttpHeaders *headers; /* referenced; NULL: none */
-	struct Slice body;           /* of POST; the bytes must stay until the request has ended */
+	struct Slice body; /* of POST; the bytes must stay until the request has ended */
 	unsigned connect_timeout_ms; /* resolving, TCP and TLS */
-	bool once;                   /* must not reach the server twice: a kept connection that breaks before the
+	bool once; /* must not reach the server twice: a kept connection that breaks before the
 					answer is an error then, where libcurl would send the request again */
-	size_t max_body;             /* bytes of the answer kept at once; over it: TOO_LARGE */
+	size_t max_body; /* bytes of the answer kept at once; over it: TOO_LARGE */
 };
 
 struct HttpHandlers {

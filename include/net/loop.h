@@ -22,8 +22,8 @@ void loop_free(struct Loop *loop);
 /* Watches FD, which stays the caller's. CALLBACK gets the conditions that hold (G_IO_ERR and
  * G_IO_HUP are always reported). It may change or drop any watch, its own as well. */
 typedef void LoopCallback(int fd, GIOCondition condition, void *user);
-struct LoopWatch *loop_watch(struct Loop *loop, int fd, GIOCondition condition,
-	LoopCallback *callback, void *user);
+struct LoopWatch *loop_watch(
+	struct Loop *loop, int fd, GIOCondition condition, LoopCallback *callback, void *user);
 /* Changes what is watched; 0 keeps the registration and reports nothing but errors. */
 void loop_watch_set(struct LoopWatch *watch, GIOCondition condition);
 /* Ends the watch; call before closing FD. NULL is fine. */

@@ -1,3 +1,3 @@
 #include "base/error.h"
 
-G_DEFINE_QUARK(mcp-mux-error, mux_error)
+G_DEFINE_QUARK(mcp - mux - error, mux_error)
