@@ -126,10 +126,11 @@ size_t http_on_body(char *bytes, size_t size, size_t count, void *user)
 
 static void leave_multi(struct HttpRequest *request)
 {
-	if (!request->in_multi)
+	struct HttpHandle *handle = request->handle;
+	if (!handle || !request->in_multi)
 		return;
 	request->in_multi = false;
-	curl_multi_remove_handle(request->client->multi, request->handle->easy);
+	curl_multi_remove_handle(request->client->multi, handle->easy);
 }
 
 /* Lets a paused transfer go on. libcurl hands over what it kept meanwhile before this returns,
