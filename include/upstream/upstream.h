@@ -2,7 +2,8 @@
  * flight to it, its notification stream, and recovery when any of these break. Speaks MCP revisions
  * 2024-11-05 to 2025-11-25 ("legacy") and 2026-07-28 ("modern"); callers need not care which.
  *
- * Handlers are called from the loop, never from inside a function of this header. */
+ * Handlers are called from the loop, with one exception: upstream_open and upstream_call may call `state`
+ * before they return. */
 #ifndef MCP_MUX_UPSTREAM_UPSTREAM_H
 #define MCP_MUX_UPSTREAM_UPSTREAM_H
 

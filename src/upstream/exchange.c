@@ -22,6 +22,7 @@
 
 enum {
 	RESUME_DEFAULT_MS = 1000,
+	RESUME_MIN_MS = 100, /* whatever `retry` says: no storm against a server that closes at once */
 	RESUME_MAX_MS = 60 * 1000,
 	RESUMES_MAX = 20, /* in a row without a new event */
 	LINGER_MS = 2000, /* for a stream's end after its answer, so that the connection is kept */
@@ -300,7 +301,7 @@ static void recover(struct Exchange *ex, const GError *error)
 	if (can_resume && ex->resumes < RESUMES_MAX) {
 		ex->resumes++;
 		int64_t pause = ex->sse.retry_ms >= 0 ? ex->sse.retry_ms : RESUME_DEFAULT_MS;
-		loop_timer_start(ex->spec.loop, &ex->pause, (unsigned)MIN(pause, RESUME_MAX_MS),
+		loop_timer_start(ex->spec.loop, &ex->pause, (unsigned)CLAMP(pause, RESUME_MIN_MS, RESUME_MAX_MS),
 			start_resume, ex);
 		return;
 	}

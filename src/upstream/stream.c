@@ -20,6 +20,7 @@ struct Stream {
 	int status;
 	bool is_stream;
 	bool reopened;
+	bool cut; /* the connection broke */
 	bool resumed; /* the request named the last event */
 };
 
@@ -50,8 +51,9 @@ static void on_head(struct HttpRequest *http, void *user)
 			    exchange_is_media_type(
 				    http_request_header(http, "content-type"), "text/event-stream");
 	sse_restart(&stream->sse);
-	/* With Last-Event-ID the server sends what was missed. */
-	if (stream->is_stream && stream->reopened && !stream->resumed)
+	/* A change may have been missed, unless the server itself ended the stream to be polled and has
+	 * been told where it ended. */
+	if (stream->is_stream && stream->reopened && (stream->cut || !stream->resumed))
 		upstream_refresh_tools(stream->up);
 }
 
@@ -100,6 +102,7 @@ static void on_done(struct HttpRequest *http, const GError *error, void *user)
 	(void)http;
 	struct Stream *stream = user;
 	stream->http = NULL;
+	stream->cut = error != NULL;
 	if (error)
 		log_debug(stream->up->connector->name, "notification stream: %s", error->message);
 	if (stream->status == 404 && stream->up->session && stream->reopened) {

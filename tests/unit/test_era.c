@@ -88,10 +88,10 @@ static void test_facts_survive(void **state)
 static void test_files_that_are_something_else(void **state)
 {
 	(void)state;
-	static const char *const texts[] = {"", "rubbish", "[]", "{}", "{\"urls\":5}",
-		"{\"urls\":{\"u\":5,\"v\":{\"legacy\":7,\"modern\":\"maybe\"},\"\\ud800\":{"
-		"\"legacy\":"
-		"\"spoken\"}}}"};
+	static const char odd_members[] =
+		"{\"urls\":{\"u\":5,\"v\":{\"legacy\":7,\"modern\":\"maybe\"},"
+		"\"\\ud800\":{\"legacy\":\"spoken\"}}}";
+	static const char *const texts[] = {"", "rubbish", "[]", "{}", "{\"urls\":5}", odd_members};
 	g_autofree char *path = path_in_dir();
 	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
 		assert_true(g_file_set_contents(path, texts[i], -1, NULL));

@@ -387,7 +387,7 @@ static void connecting_has_a_limit(void **state)
 	int fillers[4];
 	for (unsigned i = 0; i < 4; i++) {
 		fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		connect(fillers[i], (struct sockaddr *)&address, sizeof(address));
+		(void)connect(fillers[i], (struct sockaddr *)&address, sizeof(address));
 	}
 	call_init(&call, &http);
 	g_autofree char *url = g_strdup_printf("http://127.0.0.1:%u/", port);

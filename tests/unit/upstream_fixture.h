@@ -250,11 +250,14 @@ static inline void ask_release(struct Ask *ask)
 
 #define assert_ask_failed(ask, wanted_code, part)                                                  \
 	do {                                                                                       \
-		if (!(ask)->error)                                                                 \
+		const GError *ask_error = (ask)->error;                                            \
+		if (!ask_error) {                                                                  \
 			fail_msg("no error but %s", (ask)->answer);                                \
-		if (!strstr((ask)->error->message, (part)))                                        \
-			fail_msg("\"%s\" lacks \"%s\"", (ask)->error->message, (part));            \
-		assert_int_equal((ask)->error->code, (wanted_code));                               \
+			break;                                                                     \
+		}                                                                                  \
+		if (!strstr(ask_error->message, (part)))                                           \
+			fail_msg("\"%s\" lacks \"%s\"", ask_error->message, (part));               \
+		assert_int_equal(ask_error->code, (wanted_code));                                  \
 	} while (0)
 
 #endif
