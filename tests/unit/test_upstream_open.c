@@ -501,7 +501,7 @@ static void test_a_failing_call_may_start_another(void **state)
 	(void)state;
 	struct Up u;
 	up_init(&u);
-	struct Ask first = {0}, second = {0};
+	struct Ask first = {0}, second = {.u = &u};
 	ask_add(&u, &first);
 	first.on_end = ask_again;
 	first.other = &second;

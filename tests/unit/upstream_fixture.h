@@ -244,7 +244,7 @@ static inline void ask_release(struct Ask *ask)
 		if ((ask)->error)                                                                  \
 			fail_msg("%s", (ask)->error->message);                                     \
 		assert_non_null((ask)->answer);                                                    \
-		if (!strstr((ask)->answer, (part)))                                                \
+		if (!(ask)->answer || !strstr((ask)->answer, (part)))                              \
 			fail_msg("%s lacks %s", (ask)->answer, (part));                            \
 	} while (0)
 
