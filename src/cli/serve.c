@@ -165,12 +165,29 @@ static void serve_release(struct Serve *serve)
 		g_main_loop_unref(serve->main_loop);
 }
 
+/* What an administrator demands and this version cannot give must not look as if it were given. */
+static const char *unmet_demand(const struct MuxConfig *mux)
+{
+	if (mux->audit == AUDIT_REQUIRED)
+		return "audit = required: this version writes no audit log yet, so it does not "
+		       "serve";
+	if (mux->pin_tools == PIN_BLOCK)
+		return "pin_tools = block: this version does not pin tools yet, so it does not "
+		       "serve";
+	return NULL;
+}
+
 int cli_serve(const struct CliOptions *options)
 {
 	g_autoptr(GError) error = NULL;
 	g_autoptr(Configuration) configuration = configuration_load(options, &error);
 	if (!configuration)
 		return output_fail(error);
+	const char *unmet = unmet_demand(&configuration->config->mux);
+	if (unmet) {
+		output_error("%s", unmet);
+		return CLI_USAGE;
+	}
 	struct Serve serve = {0};
 	if (!serve_init(&serve, configuration, &error)) {
 		serve_release(&serve);

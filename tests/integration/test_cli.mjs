@@ -278,6 +278,17 @@ test('wrong command lines are refused in one line with status 2', async t => {
 	}
 });
 
+test('what is demanded and cannot be given yet stops the server, not the other commands', async t => {
+	for (const demand of ['audit = required', 'pin_tools = block']) {
+		const files = writeIni(t, `[mux]\n${demand}\n`);
+		const { status, stdout, stderr } = await cli(files, ['serve']);
+		assert.equal(status, 2, demand);
+		assert.equal(stdout, '', demand);
+		assert.match(stderr, new RegExp(`^mcp-mux: ${demand}: [^\\n]+ does not serve\\n$`), demand);
+		assert.equal((await cli(files, ['status'])).status, 0, demand);
+	}
+});
+
 test('help lists what works, version names the libraries', async t => {
 	const files = writeIni(t, '');
 	const { stdout, status } = await cli(files, ['--help']);

@@ -15,10 +15,10 @@ export const rawId = body => /"id"\s*:\s*("(?:[^"\\]|\\.)*"|[-0-9.eE+]+)/.exec(b
 export class Scripted {
 	// ERA is legacy or modern. ON maps a method (or GET, DELETE) to async (exchange) => …, which answers through
 	// it; a method without one is answered as a decent server would. TOOLS is an array, or a JSON text.
-	static async start(t, { era = 'legacy', tools = [tool('x')], on = {}, sessions = true, ms = 0 } = {}) {
+	static async start(t, { era = 'legacy', tools = [tool('x')], on = {}, sessions = true, ms = 0, port = 0 } = {}) {
 		const scripted = new Scripted();
 		Object.assign(scripted, { era, tools, on, requests: [], open: new Set(), sessions: new Set(), useSessions: sessions, ms });
-		const upstream = await listen(t, (req, res) => scripted.#handle(req, res).catch(() => res.destroy()));
+		const upstream = await listen(t, (req, res) => scripted.#handle(req, res).catch(() => res.destroy()), port);
 		return Object.assign(scripted, upstream);
 	}
 

@@ -15,9 +15,9 @@ import { build, sleep, top, until } from './mux.mjs';
 export const TOOLS = ['add', 'echo', 'fail', 'hang', 'steps'];
 
 // Listens on a free port; closes with the test, connections and all.
-export async function listen(t, handler) {
+export async function listen(t, handler, at = 0) {
 	const server = createServer(handler);
-	await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
+	await new Promise(resolve => server.listen(at, '127.0.0.1', resolve));
 	const close = () => new Promise(resolve => {
 		server.close(resolve);
 		server.closeAllConnections();
