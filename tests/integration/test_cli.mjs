@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { assertClean, binary, connector, slow, tempDir, writeIni } from './lib/mux.mjs';
@@ -202,7 +202,10 @@ test('forty edits at once all arrive', async t => {
 	for (const name of all) assert.ok(text.includes(`\n${name} = off\n`), name);
 });
 
-test('the administrator decides, the user narrows, status names what has no effect', async t => {
+// In the user namespace in which tests/run puts a user who is not root, / belongs to nobody: no file is safe there.
+const rootless = statSync('/').uid !== 0 && 'needs a / that belongs to root';
+
+test('the administrator decides, the user narrows, status names what has no effect', { skip: rootless }, async t => {
 	const wiki = await Scripted.start(t, { tools: wikiTools });
 	const dir = tempDir(t);
 	const admin = join(dir, 'admin.ini');

@@ -23,13 +23,13 @@ export const PATIENCE = 10_000 * slow;
 
 export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
 
-// Fulfils with what CHECK returns as soon as that is truthy; rejects after MS.
+// Fulfils with what CHECK returns as soon as that is truthy; rejects after MS, naming WHAT (or what it returns).
 export async function until(check, what = 'condition', ms = PATIENCE) {
 	for (const end = Date.now() + ms; Date.now() < end; await sleep(5)) {
 		const value = await check();
 		if (value) return value;
 	}
-	assert.fail(`timed out waiting for ${what}`);
+	assert.fail(`timed out waiting for ${typeof what === 'function' ? what() : what}`);
 }
 
 export function tempDir(t) {

@@ -1,6 +1,7 @@
 // Real upstreams on loopback: both lines of the official SDK in every mode they serve, and the public reference
 // server. Those of the SDKs all offer the same tools (TOOLS) and note in `seen` what reached them.
 
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -146,14 +147,16 @@ export async function program(t, command, args, { env = {}, ready }) {
 	const out = { text: '' };
 	child.stdout.on('data', bytes => (out.text += bytes));
 	child.stderr.on('data', bytes => (out.text += bytes));
-	const exited = new Promise(resolve => child.on('exit', resolve));
+	const exited = new Promise(resolve => child.on('exit', resolve).on('error', resolve));
 	t.after(async () => {
 		child.kill('SIGTERM');
 		const timer = setTimeout(() => child.kill('SIGKILL'), 2000);
 		await exited;
 		clearTimeout(timer);
 	});
-	const value = await until(() => ready(out.text), `${command} ${args[0] ?? ''}: ${out.text}`);
+	exited.then(end => (out.ended = `ended: ${end}`));
+	const value = await until(() => out.ended ?? ready(out.text), () => `${command} ${args[0] ?? ''}: ${out.text}`);
+	assert.ok(!out.ended, `${command} ${args[0] ?? ''} ${out.ended}: ${out.text}`);
 	return { child, value, out };
 }
 
