@@ -12,9 +12,9 @@
 #include "mux/router.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 enum {
@@ -34,6 +34,8 @@ struct Serve {
 	struct LineReader *in;
 	struct OutQueue *out;
 	struct Router *router;
+	int signals; /* a signalfd; -1: none */
+	struct LoopWatch *signal_watch;
 	struct LoopTimer farewell;
 	bool over; /* FAREWELL_MS are */
 };
@@ -79,11 +81,31 @@ static void on_in_pressure(bool high, void *user)
 	line_reader_hold(serve->in, high);
 }
 
-static gboolean on_signal(void *user)
+static void on_signal(int fd, GIOCondition condition, void *user)
 {
 	struct Serve *serve = user;
-	g_main_loop_quit(serve->main_loop);
-	return G_SOURCE_CONTINUE;
+	struct signalfd_siginfo info;
+	(void)condition;
+	if (read(fd, &info, sizeof(info)) == sizeof(info))
+		g_main_loop_quit(serve->main_loop);
+}
+
+/* SIGTERM and SIGINT as a descriptor of the loop: GLib's own way costs a thread, and two sources that are
+ * looked at in every turn. */
+static bool watch_signals(struct Serve *serve, GError **error)
+{
+	sigset_t ends;
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	serve->signals = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (serve->signals < 0 || sigprocmask(SIG_BLOCK, &ends, NULL) < 0) {
+		g_set_error(error, MUX_ERROR, MUX_ERROR_IO, "signals cannot be watched: %s",
+			g_strerror(errno));
+		return false;
+	}
+	serve->signal_watch = loop_watch(serve->loop, serve->signals, G_IO_IN, on_signal, serve);
+	return true;
 }
 
 /* A connection each for many calls in flight to many upstreams: more than the usual soft limit. */
@@ -130,9 +152,7 @@ static bool serve_init(
 	serve->router = router_new(&options);
 	serve->in = line_reader_new(
 		serve->loop, STDIN_FILENO, config->mux.max_message, &line_handlers, serve);
-	g_unix_signal_add(SIGTERM, on_signal, serve);
-	g_unix_signal_add(SIGINT, on_signal, serve);
-	return true;
+	return watch_signals(serve, error);
 }
 
 static void on_farewell_over(void *user)
@@ -160,6 +180,9 @@ static void serve_release(struct Serve *serve)
 	out_queue_free(serve->out);
 	http_client_free(serve->http);
 	era_store_free(serve->eras);
+	loop_unwatch(serve->signal_watch);
+	if (serve->signals >= 0)
+		close(serve->signals);
 	loop_free(serve->loop);
 	if (serve->main_loop)
 		g_main_loop_unref(serve->main_loop);
@@ -188,7 +211,7 @@ int cli_serve(const struct CliOptions *options)
 		output_error("%s", unmet);
 		return CLI_USAGE;
 	}
-	struct Serve serve = {0};
+	struct Serve serve = {.signals = -1};
 	if (!serve_init(&serve, configuration, &error)) {
 		serve_release(&serve);
 		return output_fail(error);

@@ -9,8 +9,8 @@
  * 2. The ready time is set at most once a turn, at its end, and only where it must change.
  *    Timers are armed lazily: `earliest_us` is a lower bound of what is due, a timer that starts
  *    later or stops leaves it alone, and a turn that comes too early for anything looks through
- *    the list and arms the next one. Only a time less than a minute off is let go of when its
- *    timer stops, so that an idle process is not woken for what opening it had armed.
+ *    the list and arms the next one. With nothing pending there is at most one such turn, then
+ *    none.
  * 3. libcurl's sockets stay registered while it has no use for them (src/net/http_sockets.c).
  * 4. libcurl's timer of 0 is served at once (src/net/http.c).
  * 5. What was finished in a turn is handed on, and what that produced is written, at its end:
@@ -25,7 +25,6 @@
 
 enum {
 	ALWAYS = G_IO_ERR | G_IO_HUP | G_IO_NVAL,
-	SOON_US = 60 * 1000 * 1000,
 	HOOK_ROUNDS = 8, /* then descriptors get their chance before the hooks run again */
 };
 
@@ -50,7 +49,6 @@ struct Loop {
 	struct LoopTimer timers; /* list head: those that wait */
 	struct LoopTimer expired; /* list head: those whose callback comes next */
 	int64_t earliest_us; /* no timer is due before; INT64_MAX: none waits */
-	bool earliest_stopped; /* the timer that earliest_us was taken from does not run any more */
 	int64_t armed_us; /* the source's ready time; -1: none */
 	struct Hook hooks[LOOP_STAGES];
 	bool dispatching;
@@ -97,23 +95,6 @@ static void arm(struct Loop *loop, int64_t now_us)
 		return;
 	loop->armed_us = want;
 	g_source_set_ready_time(loop->source, want);
-}
-
-/* Lets go of an armed time whose timer was stopped, if it would wake the loop soon for nothing. Times far off
- * are left: a call in flight renews them, and each change costs a system call. */
-static void disarm(struct Loop *loop, int64_t now_us)
-{
-	if (!loop->earliest_stopped || loop->earliest_us - now_us >= SOON_US)
-		return;
-	loop->earliest_stopped = false;
-	loop->earliest_us = INT64_MAX;
-	for (struct LoopTimer *timer = loop->timers.next; timer != &loop->timers;
-		timer = timer->next)
-		loop->earliest_us = MIN(loop->earliest_us, timer->due_us);
-	if (loop->armed_us <= now_us || loop->armed_us >= loop->earliest_us)
-		return;
-	loop->armed_us = loop->earliest_us == INT64_MAX ? -1 : loop->earliest_us;
-	g_source_set_ready_time(loop->source, loop->armed_us);
 }
 
 static void dispatch_watches(struct Loop *loop)
@@ -205,7 +186,6 @@ static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer user)
 	if (loop->have_dropped)
 		free_dropped(loop);
 	loop->dispatching = false;
-	disarm(loop, now_us);
 	arm(loop, now_us);
 	return G_SOURCE_CONTINUE;
 }
@@ -297,8 +277,6 @@ void loop_timer_stop(struct LoopTimer *timer)
 {
 	if (!timer->loop)
 		return;
-	if (timer->due_us == timer->loop->earliest_us)
-		timer->loop->earliest_stopped = true;
 	timer->loop = NULL;
 	list_unlink(timer);
 }

@@ -22,7 +22,8 @@
 
 enum {
 	RESUME_DEFAULT_MS = 1000,
-	RESUME_MIN_MS = 100, /* whatever `retry` says: no storm against a server that closes at once */
+	RESUME_MIN_MS =
+		100, /* whatever `retry` says: no storm against a server that closes at once */
 	RESUME_MAX_MS = 60 * 1000,
 	RESUMES_MAX = 20, /* in a row without a new event */
 	LINGER_MS = 2000, /* for a stream's end after its answer, so that the connection is kept */
@@ -39,6 +40,7 @@ struct Exchange {
 	struct LoopTimer idle, limit, pause;
 	char *session;
 	int status;
+	bool is_json; /* by its Content-Type, or it has none */
 	bool is_stream; /* the answer under way is SSE */
 	bool had_stream; /* sse was initialised */
 	bool repeated;
@@ -218,9 +220,10 @@ static void on_head(struct HttpRequest *http, void *user)
 	const char *session = http_request_header(http, "mcp-session-id");
 	if (session && !ex->session && is_session_id(session))
 		ex->session = g_strdup(session);
-	ex->is_stream = ex->status == 200 &&
-			exchange_is_media_type(
-				http_request_header(http, "content-type"), "text/event-stream");
+	const char *type = http_request_header(http, "content-type");
+	ex->is_json = !type || exchange_is_media_type(type, "application/json");
+	ex->is_stream = ex->status == 200 && !ex->is_json &&
+			exchange_is_media_type(type, "text/event-stream");
 	if (!ex->is_stream)
 		return;
 	if (ex->had_stream)
@@ -301,8 +304,8 @@ static void recover(struct Exchange *ex, const GError *error)
 	if (can_resume && ex->resumes < RESUMES_MAX) {
 		ex->resumes++;
 		int64_t pause = ex->sse.retry_ms >= 0 ? ex->sse.retry_ms : RESUME_DEFAULT_MS;
-		loop_timer_start(ex->spec.loop, &ex->pause, (unsigned)CLAMP(pause, RESUME_MIN_MS, RESUME_MAX_MS),
-			start_resume, ex);
+		loop_timer_start(ex->spec.loop, &ex->pause,
+			(unsigned)CLAMP(pause, RESUME_MIN_MS, RESUME_MAX_MS), start_resume, ex);
 		return;
 	}
 	if (ex->spec.repeatable && !ex->repeated &&
@@ -373,13 +376,11 @@ static void read_body(struct Exchange *ex, struct HttpRequest *http)
 {
 	struct ExchangeResult result = {.status = http_request_status(http)};
 	g_autoptr(GError) error = NULL;
-	const char *type = http_request_header(http, "content-type");
-	bool is_json = !type || exchange_is_media_type(type, "application/json");
 	size_t len = 0;
 	result.bytes = buffer_steal(http_request_body(http), &len);
-	const char *why = is_json ? "it is empty" : NULL;
+	const char *why = ex->is_json ? "it is empty" : NULL;
 	ex->busy++;
-	if (is_json && len > 0)
+	if (ex->is_json && len > 0)
 		result.has_message = find_answer(
 			ex, (struct Slice){result.bytes, len}, true, &result.message, &why);
 	ex->busy--;
@@ -393,8 +394,9 @@ static void read_body(struct Exchange *ex, struct HttpRequest *http)
 	if (result.status < 200 || result.status > 299) {
 		result.has_message = result.has_message && result.message.kind == RPC_ERROR;
 		error = status_error(result.status, &result, http);
-	} else if (!result.has_message && !is_json) {
-		g_autofree char *shown = text_printable(slice_of(type), 60);
+	} else if (!result.has_message && !ex->is_json) {
+		g_autofree char *shown =
+			text_printable(slice_of(http_request_header(http, "content-type")), 60);
 		error = g_error_new(MUX_ERROR, MUX_ERROR_UPSTREAM,
 			"it answered with %s instead of JSON", shown);
 	} else if (!result.has_message) {

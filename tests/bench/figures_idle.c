@@ -8,7 +8,8 @@ enum {
 	FIVE = 5,
 	TOOLS_EACH = 20,
 	ALLOWED_TOOLS = 19, /* of the single upstream's 20 */
-	SETTLE_MS = 1500,
+	/* What the opening armed has fired once by then: connect_timeout is the longest of it. */
+	SETTLE_MS = 11 * 1000,
 	IDLE_MS = 5000,
 	FLYING = 32,
 	COUNTED_CALLS = 400,

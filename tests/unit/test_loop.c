@@ -356,32 +356,6 @@ static void later_timers_and_stops_leave_the_source_alone(void **state)
 	assert_int_equal(ready_time(fixture), -1);
 }
 
-static void stop_timer(void *user)
-{
-	loop_timer_stop(user);
-}
-
-/* What is armed for soon is let go of at the end of the turn in which its timer stopped; what is far off
- * is not worth the system call. */
-static void a_turn_lets_go_of_a_near_time_whose_timer_stopped(void **state)
-{
-	struct Fixture *fixture = *state;
-	struct LoopTimer timers[3] = {0};
-	struct Alarm alarm = {0};
-	loop_timer_start(fixture->loop, &timers[0], 30 * 1000, ring, &alarm);
-	loop_timer_start(fixture->loop, &timers[1], 300 * 1000, ring, &alarm);
-	loop_timer_start(fixture->loop, &timers[2], 1, stop_timer, timers);
-	fixture_turn_for(fixture, 50);
-	assert_int_equal(ready_time(fixture), timers[1].due_us);
-
-	gint64 far = timers[1].due_us;
-	loop_timer_start(fixture->loop, &timers[2], 1, stop_timer, &timers[1]);
-	fixture_turn_for(fixture, 50);
-	assert_null(timers[1].loop);
-	assert_int_equal(ready_time(fixture), far);
-	assert_int_equal(alarm.calls, 0);
-}
-
 static void freeing_the_loop_stops_its_timers(void **state)
 {
 	(void)state;
@@ -558,7 +532,6 @@ int main(void)
 		TEST(a_callback_may_stop_another_that_expired_with_it),
 		TEST(a_timer_that_restarts_at_once_starves_no_descriptor),
 		TEST(later_timers_and_stops_leave_the_source_alone),
-		TEST(a_turn_lets_go_of_a_near_time_whose_timer_stopped),
 		TEST(freeing_the_loop_stops_its_timers),
 		TEST(hooks_run_in_order_after_what_was_dispatched),
 		TEST(a_poke_from_outside_brings_one_turn),
