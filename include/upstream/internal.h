@@ -5,22 +5,26 @@
 #include "upstream/exchange.h"
 #include "upstream/upstream.h"
 
+/* Milliseconds, and limits. */
 enum {
-	OWN_REQUEST_MS =
-		30 * 1000, /* for an answer to initialize, server/discover, a page of tools/list */
-	POST_MS = 10 * 1000, /* for a notification or answer of ours to be accepted */
+	/* For an answer to a request of our own: initialize, server/discover, a page of tools/list. */
+	OWN_REQUEST_MS = 30 * 1000,
+	/* For a notification or answer of ours to be accepted. */
+	POST_MS = 10 * 1000,
 	BACKOFF_FIRST_MS = 1000,
 	BACKOFF_LAST_MS = 5 * 60 * 1000,
-	CANCELS_FIRST_MS =
-		200, /* at the end the session is deleted when they arrived, or after this */
-	RENEW_AGAIN_MS = 2000, /* a session lost sooner than that is not renewed for a call */
+	/* At the end, the session is deleted when the cancellations arrived, or after this. */
+	CANCELS_FIRST_MS = 200,
+	/* A session lost sooner than that is not renewed for a call. */
+	RENEW_AGAIN_MS = 2000,
 	TOOL_PAGES_MAX = 1000,
-	RELIST_FIRST_MS =
-		500, /* between fetches that notices ask for; doubles up to RELIST_LAST_MS */
+	/* Between fetches of tools that notices ask for; doubles up to the last. */
+	RELIST_FIRST_MS = 500,
 	RELIST_LAST_MS = 60 * 1000,
-	ANSWERS_MAX = 100, /* to a server's requests, under way at once */
-	REFETCH_AFTER_MS =
-		5 * 1000, /* lists of servers that do not announce changes, when they are used */
+	/* Lists of servers that do not announce changes are fetched again at use, not sooner. */
+	REFETCH_AFTER_MS = 5 * 1000,
+	/* Answers to a server's requests under way at once. */
+	ANSWERS_MAX = 100,
 };
 
 struct Stream; /* the notification stream: stream.c */
@@ -59,8 +63,8 @@ struct Upstream {
 	bool tools_list_changed;
 	struct HttpHeaders *base_headers; /* before the handshake */
 	struct HttpHeaders *session_headers; /* after it */
-	GHashTable *
-		call_headers; /* modern: char *tool -> struct HttpHeaders, those without Mcp-Param-* */
+	/* Modern: char *tool -> struct HttpHeaders, of calls without Mcp-Param-*. */
+	GHashTable *call_headers;
 
 	int64_t next_id;
 

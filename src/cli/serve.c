@@ -20,8 +20,7 @@
 enum {
 	FAREWELL_MS = 600,
 	LAST_WRITES_MS = 200,
-	OUT_HIGH_BYTES =
-		16 << 20, /* transfers pause while more than this waits for the IDE to read */
+	OUT_HIGH_BYTES = 16 << 20, /* more waits for the IDE to read: transfers pause */
 	CONNECTIONS_PER_UPSTREAM = 130,
 	DESCRIPTORS_WANTED = 16 * 1024,
 };

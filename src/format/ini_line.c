@@ -170,8 +170,8 @@ static bool scan_plain(struct IniScanner *scanner, const char *p, const char *en
 	struct Slice *value, GError **error)
 {
 	bool quoted = false;
-	bool doubt =
-		false; /* what would start a comment stands behind a quote that is still open */
+	/* What would start a comment stands behind a quote that is still open. */
+	bool doubt = false;
 	const char *q = p;
 	for (; q < end; q++) {
 		if (*q == '"') {

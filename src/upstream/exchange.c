@@ -22,8 +22,7 @@
 
 enum {
 	RESUME_DEFAULT_MS = 1000,
-	RESUME_MIN_MS =
-		100, /* whatever `retry` says: no storm against a server that closes at once */
+	RESUME_MIN_MS = 100, /* whatever `retry` says, so that there is no storm */
 	RESUME_MAX_MS = 60 * 1000,
 	RESUMES_MAX = 20, /* in a row without a new event */
 	LINGER_MS = 2000, /* for a stream's end after its answer, so that the connection is kept */
