@@ -112,8 +112,9 @@ char *answer_words(const struct ConnectorConfig *connector, const GError *error)
 const char *answer_result_prefix(enum Era era);
 
 /* parking.c: requests beyond the watermarks */
-/* Keeps MESSAGE for later if it is a request and there is no room for it now; false if it can be
- * handled at once. */
+/* Whether requests have to wait now: there is no room, or others wait already. */
+bool parking_is_due(const struct Router *router);
+/* Keeps MESSAGE for later if it is a request; false if it is none and can be handled at once. */
 bool parking_take(struct Router *router, const struct RpcMessage *message);
 /* The IDE cancels the request with that id; false if it is not parked. */
 bool parking_cancel(struct Router *router, struct JsonValue id);

@@ -14,6 +14,7 @@ struct RouterOptions {
 	const struct Config *config; /* all of these outlive the router */
 	struct UpstreamShared upstream;
 	struct OutQueue *out;
+	size_t output_bytes; /* the queue's high watermark */
 	const char *config_path; /* of the user's file, for telling where to write */
 	/* Reading of stdin should stop (true), since more requests wait than is good even in passing, or may go
 	 * on. Called from router_line and from the loop. */

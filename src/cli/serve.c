@@ -144,6 +144,7 @@ static bool serve_init(
 		.config = config,
 		.upstream = {serve->loop, serve->http, &config->mux, serve->eras},
 		.out = serve->out,
+		.output_bytes = OUT_HIGH_BYTES,
 		.config_path = configuration->user_path,
 		.pressure = on_in_pressure,
 		.user = serve,

@@ -6,6 +6,8 @@
  * handled when there is room. Only when twice max_message is parked besides does reading stop. */
 #include "mux/internal.h"
 
+enum { LOOK_AGAIN_MS = 10 };
+
 struct Parked {
 	GList link;
 	char *text;
@@ -22,9 +24,17 @@ static void parked_free(struct Router *router, struct Parked *parked)
 	g_free(parked);
 }
 
+/* The queue's own word comes at the end of a turn, in which a thousand requests can be read: so what waits
+ * there is looked at as well. */
 static bool is_full(const struct Router *router)
 {
-	return router->high || router->output_high;
+	return router->high || router->output_high ||
+	       out_queue_pending(router->out) > router->options.output_bytes;
+}
+
+bool parking_is_due(const struct Router *router)
+{
+	return is_full(router) || router->parked.head;
 }
 
 /* Tells the owner when to stop reading and when to go on. */
@@ -49,6 +59,10 @@ static void on_unpark(void *user)
 		router_message(router, (struct Slice){text, len}, NULL);
 	}
 	tell_owner(router);
+	/* The queue may empty below its mark without a word, if it never told that it was above. */
+	if (router->parked.head && !router->high && !router->output_high && !router->unpark.loop &&
+		!router->shut_down)
+		loop_timer_start(router->loop, &router->unpark, LOOK_AGAIN_MS, on_unpark, router);
 }
 
 void parking_check(struct Router *router)
@@ -59,9 +73,6 @@ void parking_check(struct Router *router)
 
 bool parking_take(struct Router *router, const struct RpcMessage *message)
 {
-	/* What came first goes first. */
-	if (!is_full(router) && !router->parked.head)
-		return false;
 	if (message->kind != RPC_REQUEST && message->kind != RPC_BATCH)
 		return false;
 	struct Parked *parked = g_new0(struct Parked, 1);
@@ -73,6 +84,8 @@ bool parking_take(struct Router *router, const struct RpcMessage *message)
 	g_queue_push_tail_link(&router->parked, &parked->link);
 	router->parked_bytes += parked->len;
 	tell_owner(router);
+	if (!router->unpark.loop)
+		loop_timer_start(router->loop, &router->unpark, LOOK_AGAIN_MS, on_unpark, router);
 	return true;
 }
 

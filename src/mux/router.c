@@ -205,8 +205,8 @@ void router_line(struct Router *router, char *bytes, size_t len)
 	struct Slice line = {bytes, len};
 	if (router->shut_down)
 		return;
-	bool crowded = router->high || router->output_high || router->parked.head;
-	if (crowded && rpc_parse(line, &message, NULL) && parking_take(router, &message))
+	if (parking_is_due(router) && rpc_parse(line, &message, NULL) &&
+		parking_take(router, &message))
 		return;
 	router_message(router, line, NULL);
 }

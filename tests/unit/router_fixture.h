@@ -96,6 +96,7 @@ static inline void ide_init(struct Ide *ide, const char *ini)
 		.config = ide->config,
 		.upstream = {ide->fixture.loop, ide->client, &ide->config->mux, ide->eras},
 		.out = ide->out,
+		.output_bytes = 64 << 20,
 		.config_path = "/home/me/mcp-mux.ini",
 		.pressure = ide_on_pressure,
 		.user = ide,
