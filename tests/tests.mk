@@ -135,7 +135,7 @@ lint-tidy:
 	@echo clang-tidy
 	@printf '%s\n' $(LINT_C) | xargs -P2 -n4 sh -c 'clang-tidy --quiet "$$@" -- \
 		$(subst -I/usr,-isystem /usr,$(subst ','\'',$(TEST_CFLAGS) $(shell pkg-config --cflags libmicrohttpd))) 2>&1 | \
-		sed "/warnings generated\|Suppressed .* warnings\|^Use -header-filter/d" | \
+		sed "/warnings\? generated\|Suppressed .* warnings\|^Use -header-filter/d" | \
 		awk "{ print; n = 1 } END { exit n }"' clang-tidy
 
 -include $(wildcard $(BUILD)/tests/*/*.d $(FUZZ_BUILD)/*/*/*.d)
