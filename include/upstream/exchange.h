@@ -52,6 +52,9 @@ void exchange_cancel(struct Exchange *exchange);
 /* Puts a sign of life that came another way (a progress notification on another stream). */
 void exchange_touch(struct Exchange *exchange);
 
+/* The code of the JSON-RPC error in the answer; 0 if it has none. */
+int64_t exchange_error_code(const struct ExchangeResult *result);
+
 /* Whether the answer says that the server does not know the session: 404, or 400 as some servers have it,
  * unless that 400 answers the request itself, which it then has read. */
 bool exchange_lost_session(const struct ExchangeResult *result);

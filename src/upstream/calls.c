@@ -178,10 +178,8 @@ static bool call_again(struct UpstreamCall *call, const struct ExchangeResult *r
 			upstream_renew(up, call->generation);
 		return true;
 	}
-	int64_t code = 0;
-	if (result->has_message && result->message.kind == RPC_ERROR)
-		(void)json_int64(json_get(result->message.error.raw, "code"), &code);
-	if (call->body_era == ERA_MODERN && code == RPC_HEADER_MISMATCH && !call->relisted) {
+	if (call->body_era == ERA_MODERN && !call->relisted &&
+		exchange_error_code(result) == RPC_HEADER_MISMATCH) {
 		call->relisted = true;
 		/* One that is under way may have begun before the tool changed. */
 		upstream_start_listing(up);

@@ -132,6 +132,14 @@ void exchange_touch(struct Exchange *ex)
 	loop_timer_start(ex->spec.loop, &ex->idle, ex->spec.idle_ms, on_idle, ex);
 }
 
+int64_t exchange_error_code(const struct ExchangeResult *result)
+{
+	int64_t code = 0;
+	if (result->has_message && result->message.kind == RPC_ERROR)
+		(void)json_int64(json_get(result->message.error.raw, "code"), &code);
+	return code;
+}
+
 bool exchange_lost_session(const struct ExchangeResult *result)
 {
 	bool answered = result->has_message && (result->message.id.type == JSON_NUMBER ||

@@ -90,14 +90,6 @@ static bool set_revision(struct Upstream *up, const char *revision, const char *
 
 /* ---- what an answer proves ---- */
 
-static int64_t error_code(const struct ExchangeResult *result)
-{
-	int64_t code = 0;
-	if (result->has_message && result->message.kind == RPC_ERROR)
-		(void)json_int64(json_get(result->message.error.raw, "code"), &code);
-	return code;
-}
-
 static bool proves_modern(int64_t code)
 {
 	return code == RPC_HEADER_MISMATCH || code == RPC_MISSING_CAPABILITY ||
@@ -107,7 +99,7 @@ static bool proves_modern(int64_t code)
 /* True if the result settled the matter without saying anything of eras. */
 static bool proves_nothing(struct Upstream *up, const struct ExchangeResult *result)
 {
-	if (proves_modern(error_code(result)))
+	if (proves_modern(exchange_error_code(result)))
 		return false; /* whatever the status */
 	if (result->status == 401 || result->status == 403) {
 		GError *error = g_error_copy(result->error);
@@ -180,7 +172,7 @@ static void on_discover(struct Exchange *exchange, struct ExchangeResult *result
 	up->probe = NULL;
 	if (proves_nothing(up, result))
 		return;
-	int64_t code = error_code(result);
+	int64_t code = exchange_error_code(result);
 	struct JsonValue versions = {0};
 	bool unsupported = code == RPC_UNSUPPORTED_VERSION;
 	if (unsupported)

@@ -160,9 +160,7 @@ static void on_page(struct Exchange *exchange, struct ExchangeResult *result, vo
 		return;
 	}
 	if (result->has_message && result->message.kind == RPC_ERROR) {
-		int64_t code = 0;
-		(void)json_int64(json_get(result->message.error.raw, "code"), &code);
-		if (code == RPC_METHOD_NOT_FOUND && listing->pages == 0) {
+		if (exchange_error_code(result) == RPC_METHOD_NOT_FOUND && listing->pages == 0) {
 			last_page(listing);
 			return;
 		}
