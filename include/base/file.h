@@ -21,6 +21,9 @@ bool file_replace(const char *path, struct Slice content, int mode, GError **err
  * its parents with 0700, and is never unlinked. Blocks the caller. */
 struct FileLock;
 struct FileLock *file_lock(const char *path, unsigned timeout_ms, GError **error);
+/* The same without waiting: NULL without an error if somebody else holds it. *HOLDER gets their process id, 0
+ * where it is not known. */
+struct FileLock *file_try_lock(const char *path, gint64 *holder, GError **error);
 void file_unlock(struct FileLock *lock);
 MUX_AUTOPTR(FileLock, file_unlock)
 

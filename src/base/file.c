@@ -250,15 +250,37 @@ static bool lock_failed(GError **error, int fd, const char *path, unsigned timeo
 	return false;
 }
 
+/* The lock file PATH, opened; -1 with ERROR. */
+static int open_lock(const char *path, GError **error)
+{
+	if (!make_parents(path, error))
+		return -1;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+	if (fd < 0)
+		fail(error, path, errno);
+	return fd;
+}
+
+enum Attempt { ATTEMPT_HAD, ATTEMPT_HELD, ATTEMPT_FAILED };
+
+static enum Attempt attempt(int fd, const char *path, GError **error)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	if (TEMP_FAILURE_RETRY(fcntl(fd, F_OFD_SETLK, &lock)) == 0)
+		return ATTEMPT_HAD;
+	if (errno == EAGAIN || errno == EACCES)
+		return ATTEMPT_HELD;
+	fail(error, path, errno);
+	return ATTEMPT_FAILED;
+}
+
 static bool wait_for_lock(int fd, const char *path, unsigned timeout_ms, GError **error)
 {
 	gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
 	for (;;) {
-		struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-			return true;
-		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
-			return fail(error, path, errno);
+		enum Attempt outcome = attempt(fd, path, error);
+		if (outcome != ATTEMPT_HELD)
+			return outcome == ATTEMPT_HAD;
 		gint64 left = deadline - g_get_monotonic_time();
 		if (left <= 0)
 			return lock_failed(error, fd, path, timeout_ms);
@@ -266,23 +288,38 @@ static bool wait_for_lock(int fd, const char *path, unsigned timeout_ms, GError 
 	}
 }
 
-struct FileLock *file_lock(const char *path, unsigned timeout_ms, GError **error)
+/* Takes FD over, whose lock is had. */
+static struct FileLock *lock_new(int fd)
 {
-	if (!make_parents(path, error))
-		return NULL;
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
-	if (fd < 0) {
-		fail(error, path, errno);
-		return NULL;
-	}
-	if (!wait_for_lock(fd, path, timeout_ms, error)) {
-		close(fd);
-		return NULL;
-	}
 	write_holder(fd, getpid());
 	struct FileLock *lock = g_new0(struct FileLock, 1);
 	lock->fd = fd;
 	return lock;
+}
+
+struct FileLock *file_lock(const char *path, unsigned timeout_ms, GError **error)
+{
+	int fd = open_lock(path, error);
+	if (fd < 0)
+		return NULL;
+	if (wait_for_lock(fd, path, timeout_ms, error))
+		return lock_new(fd);
+	close(fd);
+	return NULL;
+}
+
+struct FileLock *file_try_lock(const char *path, gint64 *holder, GError **error)
+{
+	int fd = open_lock(path, error);
+	if (fd < 0)
+		return NULL;
+	enum Attempt outcome = attempt(fd, path, error);
+	if (outcome == ATTEMPT_HAD)
+		return lock_new(fd);
+	if (outcome == ATTEMPT_HELD)
+		*holder = read_holder(fd);
+	close(fd);
+	return NULL;
 }
 
 void file_unlock(struct FileLock *lock)

@@ -416,6 +416,64 @@ static void a_lock_says_why_it_cannot_be(void **state)
 	file_unlock(lock);
 }
 
+static void trying_a_lock_waits_for_nobody(void **state)
+{
+	(void)state;
+	g_autofree char *path = path_of("locks/ini");
+	g_autoptr(GError) error = NULL;
+	gint64 holder = -1;
+	struct FileLock *lock = file_try_lock(path, &holder, &error);
+	assert_null(error);
+	assert_non_null(lock);
+	assert_int_equal(holder, -1);
+	assert_int_equal(mode_of(path) & 07777, 0600);
+
+	assert_null(file_try_lock(path, &holder, &error));
+	assert_null(error);
+	assert_int_equal(holder, getpid());
+	/* It excludes those who wait, and they exclude it. */
+	assert_null(file_lock(path, 0, &error));
+	assert_true(g_error_matches(error, MUX_ERROR, MUX_ERROR_TIMEOUT));
+	g_clear_error(&error);
+	file_unlock(lock);
+	lock = file_lock(path, 0, &error);
+	assert_non_null(lock);
+	holder = -1;
+	assert_null(file_try_lock(path, &holder, &error));
+	assert_null(error);
+	assert_int_equal(holder, getpid());
+
+	/* A holder that left no process id, as when the disk is full. */
+	assert_true(truncate(path, 0) == 0);
+	assert_null(file_try_lock(path, &holder, &error));
+	assert_null(error);
+	assert_int_equal(holder, 0);
+	file_unlock(lock);
+	lock = file_try_lock(path, &holder, &error);
+	assert_non_null(lock);
+	file_unlock(lock);
+}
+
+static void trying_a_lock_says_why_it_cannot_be(void **state)
+{
+	(void)state;
+	g_autoptr(GError) error = NULL;
+	gint64 holder = -1;
+	assert_null(file_try_lock(dir, &holder, &error));
+	assert_true(g_error_matches(error, MUX_ERROR, MUX_ERROR_IO));
+	g_clear_error(&error);
+	g_autofree char *file = write_file("f", "rubbish");
+	g_autofree char *below = g_build_filename(file, "x", NULL);
+	assert_null(file_try_lock(below, &holder, &error));
+	assert_true(g_error_matches(error, MUX_ERROR, MUX_ERROR_IO));
+	g_clear_error(&error);
+	g_autofree char *link = path_of("link");
+	assert_true(symlink(file, link) == 0);
+	assert_null(file_try_lock(link, &holder, &error));
+	assert_true(g_error_matches(error, MUX_ERROR, MUX_ERROR_IO));
+	assert_int_equal(holder, -1);
+}
+
 static void expect_path(char *path, const char *expected)
 {
 	assert_string_equal(path, expected);
@@ -471,6 +529,8 @@ int main(void)
 		FILE_TEST(a_lock_ends_with_its_process_and_is_then_had),
 		FILE_TEST(a_lock_ends_although_a_child_has_its_descriptor),
 		FILE_TEST(a_lock_says_why_it_cannot_be),
+		FILE_TEST(trying_a_lock_waits_for_nobody),
+		FILE_TEST(trying_a_lock_says_why_it_cannot_be),
 		cmocka_unit_test(paths_follow_the_xdg_variables),
 		cmocka_unit_test(paths_exist_without_home),
 	};
