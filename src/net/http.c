@@ -15,6 +15,7 @@
 
 enum {
 	LINGERING_MAX = 8, /* answers whose stream has not ended; each keeps a connection */
+	JOINED_FIELDS_MAX = 64, /* of one name; libcurl goes through all headers for each */
 	ROUNDS = 16, /* of work in one turn before descriptors get their chance */
 	BODY_KEEP_BYTES = 256 * 1024, /* a consumed buffer larger than this is given back */
 	HANDLE_KEEP_HEADER_BYTES = 16 * 1024, /* a handle that holds more headers is not reused */
@@ -439,18 +440,36 @@ int http_request_status(const struct HttpRequest *request)
 	return (int)status;
 }
 
-const char *http_request_header(struct HttpRequest *request, const char *name)
+/* The value of one of the final answer's fields of that name; *AMOUNT gets their number. NULL if there is none. */
+static const char *field(
+	struct HttpRequest *request, const char *name, size_t index, size_t *amount)
 {
 	struct curl_header *header;
-	if (!request->handle)
+	if (!request->handle || curl_easy_header(request->handle->easy, name, index, CURLH_HEADER,
+					-1, &header) != CURLHE_OK)
 		return NULL;
-	CURL *easy = request->handle->easy;
-	if (curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+	*amount = header->amount;
+	/* libcurl 7.88 leaves the end of the line in an empty value. */
+	return strcmp(header->value, "\r") == 0 ? "" : header->value;
+}
+
+const char *http_request_header(struct HttpRequest *request, const char *name)
+{
+	size_t amount = 0;
+	const char *value = field(request, name, 0, &amount);
+	return amount > 1 ? field(request, name, amount - 1, &amount) : value;
+}
+
+char *http_request_header_all(struct HttpRequest *request, const char *name)
+{
+	size_t amount = 0;
+	const char *value = field(request, name, 0, &amount);
+	if (!value)
 		return NULL;
-	if (header->amount > 1 && curl_easy_header(easy, name, header->amount - 1, CURLH_HEADER, -1,
-					  &header) != CURLHE_OK)
-		return NULL;
-	return header->value;
+	GString *all = g_string_new(value);
+	for (size_t i = 1; i < MIN(amount, JOINED_FIELDS_MAX); i++)
+		g_string_append_printf(all, ", %s", field(request, name, i, &amount));
+	return g_string_free(all, FALSE);
 }
 
 struct Buffer *http_request_body(struct HttpRequest *request)
