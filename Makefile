@@ -16,7 +16,7 @@ SANITIZE ?=
 comma = ,
 BUILD ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 
-PKGS = libcurl libsecret-1 inih gio-unix-2.0 glib-2.0
+PKGS = libcurl libsecret-1 inih libmicrohttpd libcrypto gio-unix-2.0 glib-2.0
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS = $(shell pkg-config --libs $(PKGS))
 

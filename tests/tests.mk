@@ -1,8 +1,8 @@
 # Dependencies, tests, checks and the demo. Included by the top Makefile; `make help` lists the targets.
 
 DEPS_BUILD = gcc make pkg-config:pkg-config 'libcurl4-openssl-dev|libcurl4-gnutls-dev' libsecret-1-dev \
-	libinih-dev libglib2.0-dev
-DEPS_DEMO = $(DEPS_BUILD) libmicrohttpd-dev
+	libinih-dev libmicrohttpd-dev libssl-dev libglib2.0-dev
+DEPS_DEMO = $(DEPS_BUILD) dbus gnome-keyring
 DEPS_FUZZ = $(DEPS_BUILD) libjansson-dev clang 'libclang-rt-dev|libclang-rt-14-dev'
 DEPS_CHECK = $(DEPS_DEMO) $(DEPS_FUZZ) libcmocka-dev nodejs:node npm:npm openssl:openssl \
 	'nginx-light|nginx-core|nginx-full|nginx-extras' iproute2 valgrind
@@ -52,10 +52,10 @@ DEMO = $(DEMO_SRC:%.c=$(BUILD)/%)
 
 $(BUILD)/tests/demo/%.o: tests/demo/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests $(shell pkg-config --cflags libmicrohttpd) -MMD -MP -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) -Itests -MMD -MP -c -o $@ $<
 
 $(DEMO): $(BUILD)/tests/demo/%: $(BUILD)/tests/demo/%.o $(DEMO_HELP_OBJ) $(LIB)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs libmicrohttpd) $(PKG_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 .PHONY: demo demo-now
 demo: deps-demo
@@ -72,7 +72,7 @@ FUZZ_BUILD = build/fuzz
 FUZZ_FLAGS = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FUZZ_CFLAGS = -std=gnu11 -D_GNU_SOURCE -Iinclude -Itests -include base/banned.h \
 	-DMCP_MUX_VERSION='"$(VERSION)"' $(WARN) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link \
-	$(shell pkg-config --cflags glib-2.0 inih jansson)
+	$(shell pkg-config --cflags glib-2.0 inih libcrypto jansson)
 FUZZ_SRC = $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_LIB_OBJ = $(patsubst %.c,$(FUZZ_BUILD)/%.o,$(sort $(wildcard src/base/*.c src/format/*.c)) \
 	$(filter-out $(FUZZ_SRC),$(wildcard tests/fuzz/*.c)))
@@ -83,7 +83,7 @@ $(FUZZ_BUILD)/%.o: %.c Makefile tests/tests.mk
 	$(FUZZ_CC) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(FUZZ): $(FUZZ_BUILD)/%: $(FUZZ_BUILD)/tests/fuzz/%.o $(FUZZ_LIB_OBJ)
-	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(shell pkg-config --libs gio-2.0 glib-2.0 inih jansson)
+	$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(shell pkg-config --libs gio-2.0 glib-2.0 inih libcrypto jansson)
 
 .PHONY: fuzz fuzz-now
 fuzz: deps-fuzz

@@ -100,10 +100,6 @@ VALUE_PARSER(value_allow_list); /* struct AllowList */
 VALUE_PARSER(value_users); /* GPtrArray * of char * */
 #undef VALUE_PARSER
 
-/* Whether URL's host is localhost, in 127.0.0.0/8 or ::1. */
-bool url_is_loopback(const char *url);
-bool url_is_https(const char *url);
-
 /* The tables, config_keys.c. */
 extern const struct KeySpec mux_keys[MUX_KEYS];
 extern const struct KeySpec connector_keys[CONNECTOR_KEYS];

@@ -21,6 +21,8 @@ struct McpParams {
 	struct JsonValue request_id; /* requestId of notifications/cancelled */
 	struct JsonValue notifications; /* the filter of subscriptions/listen */
 	struct JsonValue progress_token_param; /* progressToken of notifications/progress */
+	struct JsonValue input_responses; /* inputResponses and requestState of a retry */
+	struct JsonValue request_state;
 	struct JsonValue meta; /* _meta */
 	struct JsonValue version; /* the members of _meta, by the keys above */
 	struct JsonValue client_info;

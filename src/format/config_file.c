@@ -3,6 +3,7 @@
 #include "format/config_parts.h"
 
 #include "format/ini_line.h"
+#include "format/url.h"
 
 static const char connector_section[] = "connector:";
 static const char tools_section[] = "tools:";
@@ -116,8 +117,7 @@ static bool check_connector(
 		return ini_fail(error, file->file, connector->place.line,
 			"[%s%s] has no url; expected url = https://…",
 			connector->native ? "" : connector_section, connector->name);
-	if (connector->url && connector->auth != AUTH_NONE && !url_is_https(connector->url) &&
-		!url_is_loopback(connector->url))
+	if (connector->url && connector->auth != AUTH_NONE && !url_is_secure(connector->url))
 		return ini_fail(error, file->file, section->given[CONNECTOR_URL]->line,
 			"url: plain http would show credentials to the network; expected https, or "
 			"auth = none, or a server on this machine (127.0.0.1, [::1], localhost)");

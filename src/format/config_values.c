@@ -6,8 +6,7 @@
 #include "base/text.h"
 #include "format/ini_line.h"
 #include "format/mcp_header.h"
-
-#include <arpa/inet.h>
+#include "format/url.h"
 
 enum {
 	SHOWN_BYTES = 60,
@@ -210,33 +209,15 @@ bool value_text(
 	return true;
 }
 
-bool url_is_loopback(const char *url)
-{
-	g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_ENCODED, NULL);
-	const char *host = uri ? g_uri_get_host(uri) : NULL;
-	if (!host)
-		return false;
-	struct in_addr four;
-	struct in6_addr six;
-	if (inet_pton(AF_INET, host, &four) == 1)
-		return ntohl(four.s_addr) >> 24 == 127;
-	if (inet_pton(AF_INET6, host, &six) == 1)
-		return IN6_IS_ADDR_LOOPBACK(&six);
-	return g_ascii_strcasecmp(host, "localhost") == 0;
-}
-
-bool url_is_https(const char *url)
-{
-	return g_ascii_strncasecmp(url, "https:", 6) == 0;
-}
-
 static bool check_url(const struct Setting *setting, GError **error)
 {
 	const char *why = NULL;
 	if (strlen(setting->entry->value) > URL_BYTES)
 		return setting_refuse(setting, error,
 			"a URL of more than %d bytes; expected a shorter one", URL_BYTES);
-	if (!text_is_http_url(setting->entry->value, &why))
+	if (text_is_http_url(setting->entry->value, &why) && !url_is_http(setting->entry->value))
+		why = "its host or port is not valid";
+	if (why)
 		return setting_refuse(setting, error,
 			"not a URL that can be used: %s; expected one such as "
 			"https://mcp.example.com/mcp",
@@ -261,7 +242,7 @@ bool value_metadata_url(
 	const char *value = setting->entry->value;
 	if (*value && !check_url(setting, error))
 		return false;
-	if (*value && !url_is_https(value) && !url_is_loopback(value))
+	if (*value && !url_is_secure(value))
 		return setting_refuse(
 			setting, error, "plain http to another machine; expected an https URL");
 	set_optional_text(field, value);

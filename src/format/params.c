@@ -18,6 +18,8 @@ static const struct Field param_fields[] = {
 	FIELD("requestId", request_id),
 	FIELD("notifications", notifications),
 	FIELD("progressToken", progress_token_param),
+	FIELD("inputResponses", input_responses),
+	FIELD("requestState", request_state),
 	FIELD("_meta", meta),
 };
 
