@@ -23,6 +23,9 @@ enum MuxError {
 	MUX_ERROR_FORBIDDEN, /* 403 */
 	MUX_ERROR_BUSY, /* 429 or 503, perhaps with Retry-After in the message */
 	MUX_ERROR_UPSTREAM, /* the upstream answered something that is no valid answer */
+	MUX_ERROR_KEYRING, /* the keyring: no bus, no service, silent, or what it says itself */
+	MUX_ERROR_LOCKED, /* the keyring is locked, or its prompt was dismissed */
+	MUX_ERROR_SCOPE, /* 403 insufficient_scope: signed in, but not for this */
 };
 
 #endif

@@ -6,7 +6,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* Exit statuses (interface.md, "The program"). */
+/* Exit statuses. */
 enum CliStatus {
 	CLI_DONE = 0,
 	CLI_FAILED = 1,
@@ -18,6 +18,8 @@ enum CliStatus {
 struct CliOptions {
 	const char *config; /* --config; NULL: not given */
 	bool json; /* --json */
+	bool no_browser; /* --no-browser */
+	bool key_stdin; /* --key-stdin */
 	const char *command; /* the command's name, `serve` where none was given */
 	const char *const *arguments; /* after the command's name */
 	unsigned n_arguments;
@@ -30,7 +32,8 @@ int cli_tools(const struct CliOptions *options);
 int cli_toggle(const struct CliOptions *options); /* enable and disable */
 int cli_explain(const struct CliOptions *options);
 int cli_doctor(const struct CliOptions *options);
-int cli_connect(const struct CliOptions *options); /* connect and disconnect */
+int cli_connect(const struct CliOptions *options);
+int cli_disconnect(const struct CliOptions *options);
 int cli_version(void);
 
 #endif

@@ -20,6 +20,10 @@ struct SurveyEntry {
 	enum SurveyState state;
 	GError *error; /* why not connected, or why its tools are not known; NULL: nothing wrong */
 	char *revision; /* negotiated; NULL where it did not get so far */
+	char *account; /* of the sign-in; NULL: not known */
+	char *scope; /* granted; NULL: not known */
+	int64_t expires_at; /* of the access token, Unix seconds; 0: not known */
+	bool renewable; /* without a person */
 	bool tools_known;
 	unsigned exposed, allowed, offered; /* numbers of tools; 0 where they are not known */
 	size_t exposed_bytes; /* of the exposed tools' definitions */

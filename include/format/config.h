@@ -1,5 +1,5 @@
 /* The configuration: ini text in, one validated and merged structure out. No file is opened here;
- * the caller says what was in them. interface.md's keys are the contract; `mcp-mux.ini.example` shows
+ * the caller says what was in them. `mcp-mux.ini.example` shows
  * them all. */
 #ifndef MCP_MUX_FORMAT_CONFIG_H
 #define MCP_MUX_FORMAT_CONFIG_H

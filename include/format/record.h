@@ -1,4 +1,4 @@
-/* What the keyring holds, as JSON (decisions.md, "Keyring"): a sign-in's tokens, or a client's registration.
+/* What the keyring holds, as JSON: a sign-in's tokens, or a client's registration.
  * Members of the record that this version does not know are kept when it is written again; a newer `v` is not read.
  *
  * What is read has no control characters, and tokens that can stand in a header; what is to be written must be so

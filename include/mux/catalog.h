@@ -43,7 +43,7 @@ bool catalog_count(const struct Catalog *catalog, const struct ConnectorConfig *
 	unsigned *exposed, unsigned *allowed);
 
 /* The items of tools/list, separated by commas, without brackets: definitions as they came, their name
- * apart. LEGACY leaves out an outputSchema whose root is no object (decisions.md, "Translation"; clients of
+ * apart. LEGACY leaves out an outputSchema whose root is no object (clients of
  * the legacy SDK line reject the whole list for one). Rendered once and kept; valid until the next
  * catalog_set. */
 struct Slice catalog_render(struct Catalog *catalog, bool legacy);

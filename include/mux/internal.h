@@ -29,7 +29,11 @@ struct Request {
 	char *held; /* the message of a call whose tool is not known yet */
 	struct LoopTimer held_limit;
 	bool reopened; /* its upstream was tried again for it */
-	GList link; /* in router->lists, router->held or router->listens */
+	bool elicits_url; /* modern: by its own declaration */
+	unsigned accepted; /* modern: the sign-in that the person agreed to (asking.c); 0: none */
+	unsigned rounds; /* modern: times that they were asked for it */
+	char *digest; /* modern: see ask_state_digest; NULL where it is not needed */
+	GList link; /* in a queue of the router or of asking.c */
 	GQueue *queue; /* the one of them that it is in */
 };
 
@@ -53,6 +57,13 @@ struct Router {
 	/* The legacy session with the IDE */
 	const char *revision; /* negotiated, NULL before `initialize` */
 	char *client_info; /* raw object */
+	bool elicits_url; /* capabilities.elicitation.url */
+
+	/* Sign-ins: asking.c, ask_state.c */
+	GPtrArray *askings; /* struct Asking */
+	unsigned sign_ins; /* counts them */
+	GHashTable *ask_states; /* char *requestState -> struct AskState */
+	GQueue ask_order; /* the same, oldest first */
 
 	bool opened; /* upstreams were told to open */
 	enum Era opening_era;
@@ -86,8 +97,10 @@ void request_end(struct Request *request);
 char *request_key(struct JsonValue id);
 /* The request with that id (a JSON string or number), NULL if there is none. */
 struct Request *request_find(struct Router *router, struct JsonValue id);
-/* Puts it into a queue of the router (NULL: takes it out of its queue). */
+/* Puts it at the end of a queue (NULL: takes it out of its queue). */
 void request_queue(struct Request *request, GQueue *queue);
+/* Upstreams were shut down, and calls are gone with them: no clock runs any more. */
+void request_stop_all(struct Router *router);
 
 /* answer.c: each of these but the notifications ends the request */
 /* RESULT is a complete result object. */
@@ -99,6 +112,8 @@ void answer_result_taken(
 void answer_error(struct Request *request, int code, const char *message);
 /* ERROR is a complete error object. */
 void answer_error_raw(struct Request *request, struct Slice error);
+/* A tool result with TEXT. */
+void answer_tool_text(struct Request *request, const char *text);
 /* A tool result with isError and TEXT. */
 void answer_tool_error(struct Request *request, const char *text);
 /* An error for a message that did not become a request: ID raw or empty. */
@@ -107,7 +122,8 @@ void answer_fault(struct Router *router, struct Batch *batch, struct Slice id, i
 /* Sends a message that is no answer: raw JSON. */
 void answer_notify(struct Router *router, struct Slice message);
 /* What a person is told when CONNECTOR could not answer, for g_free. */
-char *answer_words(const struct ConnectorConfig *connector, const GError *error);
+char *answer_words(
+	const struct Router *router, const struct ConnectorConfig *connector, const GError *error);
 /* Members that every result of ours in a modern IDE's era begins with; "" in the legacy era. */
 const char *answer_result_prefix(enum Era era);
 
@@ -152,14 +168,64 @@ void lists_stop(struct Router *router);
 
 /* calls.c */
 void calls_request(struct Router *router, const struct Incoming *incoming);
+/* Keeps the call until UP is settled, then looks at it anew; LIMIT_MS at most, counted from when it was first held. */
+void calls_hold(struct Request *request, const struct RpcMessage *message, struct Upstream *up,
+	unsigned limit_ms);
 /* Tries again what was held. */
 void calls_release_held(struct Router *router);
 
+/* asking.c: a person is asked to sign in */
+enum { PERSON_MS = 45 * 1000 }; /* that a request waits for them: SDK clients give up after 60 s */
+void asking_init(struct Router *router);
+/* Sign-ins end, and nothing is told any more. */
+void asking_stop(struct Router *router);
+void asking_release(struct Router *router);
+/* The handler of calls; see struct UpstreamCallHandlers. */
+bool asking_call(struct UpstreamCall *call, const GError *error, void *user);
+/* The connect tool: starts a sign-in to UP or joins the one under way. Answers REQUEST in the end. */
+void asking_connect(struct Request *request, struct Upstream *up, const struct McpParams *params);
+/* An upstream's state changed. */
+void asking_state(struct Router *router, struct Upstream *up);
+/* An answer of the IDE; false if it is to no request of asking.c. */
+bool asking_take_answer(struct Router *router, const struct RpcMessage *message);
+/* A retry whose requestState is a handle of ours: MESSAGE without what only we were meant to see, for g_free, *LEN
+ * bytes; or NULL, and REQUEST was answered. */
+char *asking_resume(struct Request *request, const struct RpcMessage *message,
+	const struct McpParams *params, size_t *len);
+/* Answers REQUEST, whose call is gone, with why the sign-in did not succeed that the person agreed to for it; false
+ * if that is not what happened. */
+bool asking_tell_failure(struct Request *request);
+
+/* ask_state.c: what a requestState of ours stands for */
+struct AskState {
+	struct Upstream *up;
+	unsigned number; /* of the sign-in that was asked for */
+	unsigned rounds; /* times that the person was asked for this request */
+};
+void ask_state_init(struct Router *router);
+void ask_state_release(struct Router *router);
+/* What a requestState is bound to, for g_free. */
+char *ask_state_digest(const char *method, const struct McpParams *params);
+/* A new handle, for g_free. */
+char *ask_state_add(struct Router *router, const char *digest, const struct AskState *state);
+/* Whether requestState looks like a handle of ours. */
+bool ask_state_is_ours(const struct McpParams *params);
+/* Uses it up; false if there is none such, or none for that digest. */
+bool ask_state_take(struct Router *router, const struct McpParams *params, const char *digest,
+	struct AskState *out);
+/* MESSAGE without requestState and inputResponses, for g_free, *LEN bytes. */
+char *ask_state_strip(const struct RpcMessage *message, size_t *len);
+
 /* builtin.c: mcp-mux's own tools */
+/* Whether the connect tool can begin a sign-in to CONNECTOR. */
+bool builtin_can_connect(const struct Router *router, const struct ConnectorConfig *connector);
+/* How things are with UP, as the connectors tool says it, for g_free. */
+char *builtin_describe(const struct Router *router, struct Upstream *up);
 /* Appends their definitions, each with a comma before it if there is something before. */
 void builtin_append(const struct Router *router, GString *out, bool first);
 /* Answers a call to one of them; false if NAME is none. */
-bool builtin_call(struct Request *request, const char *name);
+bool builtin_call(struct Request *request, const char *name, const struct RpcMessage *message,
+	const struct McpParams *params);
 
 /* router.c */
 /* One message (not a batch) of the IDE. */

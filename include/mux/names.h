@@ -1,4 +1,4 @@
-/* The names under which tools are exposed (decisions.md, "Names and order"): of legal characters,
+/* The names under which tools are exposed: of legal characters,
  * unique, bounded in length, and a function of nothing but the set of exposed tools. */
 #ifndef MCP_MUX_MUX_NAMES_H
 #define MCP_MUX_MUX_NAMES_H

@@ -33,6 +33,9 @@ void router_overlong(struct Router *router, struct Slice head);
 /* The IDE does not read (true) what was answered, or reads again: requests wait meanwhile. */
 void router_set_output_pressure(struct Router *router, bool high);
 
+/* The keyring changed, or another process says so: credentials are read again. */
+void router_reread_credentials(struct Router *router);
+
 /* The IDE is gone or wants us gone: subscriptions are ended, calls in flight cancelled upstream, sessions
  * deleted. router_is_quiet says when that has been sent. */
 void router_shutdown(struct Router *router);

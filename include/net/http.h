@@ -89,7 +89,7 @@ const char *http_request_header(struct HttpRequest *request, const char *name);
 /* In handlers: the values of all fields of that name joined by ", " (RFC 9110, 5.3), of the first 64 where
  * there are more. NULL if there is none. For g_free. */
 char *http_request_header_all(struct HttpRequest *request, const char *name);
-/* In handlers: the bytes that have come and that nobody consumed. The consumer may consume or steal
+/* While the request lives: the bytes that have come and that nobody consumed. The consumer may consume or steal
  * them; Content-Length sized the buffer where it was given. */
 struct Buffer *http_request_body(struct HttpRequest *request);
 /* In `done`: whether the server may have seen any of the request. */

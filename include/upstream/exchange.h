@@ -34,6 +34,7 @@ struct ExchangeResult {
 	struct RpcMessage message; /* RPC_RESULT or RPC_ERROR with this request's id (or none) */
 	const GError *error;
 	const char *session; /* the Mcp-Session-Id header, NULL where there was none */
+	const char *challenge; /* of 401 and 403: WWW-Authenticate, all fields joined; NULL: none */
 };
 
 struct ExchangeHandlers {

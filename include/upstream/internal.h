@@ -40,10 +40,22 @@ struct Upstream {
 	bool shut_down;
 	GError *error;
 
+	/* Its credential: account.c */
+	struct Credential *credential; /* NULL: none is needed */
+	struct Secret *token; /* in the headers */
+	char *grant; /* of the sign-in that it was opened with */
+	struct CredentialWait *wait; /* for a token */
+	struct Secret *refused; /* the wait is for another one than this; NULL: for any */
+	struct Secret *probed; /* the token that the probe went out with */
+	struct Secret *useless; /* the server refused it although it had been renewed just before */
+	bool reauthorized; /* a token was renewed in this opening */
+	bool wanted; /* it was told to open */
+
 	/* Opening: open.c */
 	enum Era preferred;
 	const char *offered; /* legacy revision; static text */
 	unsigned tried; /* bit N: era N was probed in this attempt */
+	bool version_again; /* server/discover was repeated after a refusal that lists our revision */
 	struct Exchange *probe;
 	char *probe_body;
 	struct LoopTimer retry;
@@ -74,6 +86,7 @@ struct Upstream {
 	unsigned list_pause_ms; /* between fetches while every one is followed by a notice */
 	bool list_again; /* a change was announced while a list was being fetched */
 	bool list_renewed; /* a session was renewed because a page was refused */
+	bool list_reauthorized; /* a token was renewed because a page was refused */
 	bool listed; /* fetched or failed since it opened */
 	struct ToolList *tools;
 	int64_t fresh_until_us;
@@ -102,8 +115,30 @@ unsigned upstream_backoff(unsigned *last_ms);
 /* A server's message outside of any call's own: notifications, requests. */
 void upstream_take_message(struct Upstream *up, const struct RpcMessage *message);
 
+/* account.c: the credential and what follows from it */
+/* Whether requests can go out: no credential is needed, or there is one that is good. */
+void upstream_on_credential(struct Credential *credential, void *user);
+bool upstream_has_token(const struct Upstream *up);
+/* Asks for a token; what waits goes on when it is there. */
+void upstream_authorize(struct Upstream *up);
+/* The server refused TOKEN (401), with which a request had gone out, with CHALLENGE (raw header; may be NULL): asks for
+ * another one. What waits goes on when it is there. */
+void upstream_refused(struct Upstream *up, struct Secret *token, const char *challenge);
+/* 403: remembers what more the server wants. The error for it if it asked for more scope, else NULL. */
+GError *upstream_insufficient(struct Upstream *up, const char *challenge);
+/* Nobody waits for a token any more. */
+void upstream_stop_authorizing(struct Upstream *up);
+void upstream_release_account(struct Upstream *up);
+
 /* open.c: the handshake */
+/* Probes from the beginning, with what credential there is. */
+void upstream_probe(struct Upstream *up);
+/* Ends an opening: FAILED is tried again by itself, as is SIGNED_OUT while the credential looks good. ERROR is taken
+ * over. */
+void upstream_open_failed(struct Upstream *up, enum UpstreamState state, GError *error);
 void upstream_start_open(struct Upstream *up);
+/* The same after a growing pause. */
+void upstream_open_later(struct Upstream *up);
 /* The session is gone: a new handshake in the same era, unless one newer than GENERATION exists. */
 void upstream_renew(struct Upstream *up, unsigned generation);
 /* Whether the session of GENERATION is a renewed one, no call was ever answered in it, and so another
@@ -117,14 +152,21 @@ void upstream_start_listing(struct Upstream *up);
  * all the time deserves. */
 void upstream_tools_changed(struct Upstream *up);
 void upstream_stop_listing(struct Upstream *up);
+/* No token could be had for fetching them. */
+void upstream_listing_failed(struct Upstream *up, const GError *error);
 
 /* stream.c: opened when the server announces changes */
 void upstream_start_stream(struct Upstream *up);
+/* One that waits for a token opens now, or later if there was none. */
+void upstream_resume_stream(struct Upstream *up, bool authorized);
 void upstream_stop_stream(struct Upstream *up);
 
 /* calls.c */
 void upstream_calls_ready(struct Upstream *up); /* what waited goes out */
 void upstream_calls_failed(struct Upstream *up, const GError *error); /* what waited fails */
+/* What waits for a token or an opening needs a person now: it fails, or waits for them. */
+void upstream_calls_signed_out(struct Upstream *up, const GError *error);
+void upstream_calls_signed_in(struct Upstream *up); /* what waited for a person need not any more */
 void upstream_calls_listed(
 	struct Upstream *up, unsigned number); /* what waited for a new tools/list goes out again */
 void upstream_calls_shutdown(struct Upstream *up); /* all are cancelled upstream and freed */

@@ -7,6 +7,7 @@
 #ifndef MCP_MUX_UPSTREAM_UPSTREAM_H
 #define MCP_MUX_UPSTREAM_UPSTREAM_H
 
+#include "auth/credential.h"
 #include "format/config.h"
 #include "format/params.h"
 #include "format/rpc.h"
@@ -19,7 +20,7 @@ struct UpstreamCall;
 
 enum UpstreamState {
 	UPSTREAM_CLOSED, /* never opened */
-	UPSTREAM_SIGNED_OUT, /* nobody has signed in, or the server wants a new sign-in */
+	UPSTREAM_SIGNED_OUT, /* nobody has signed in, or a new sign-in is needed */
 	UPSTREAM_OPENING,
 	UPSTREAM_READY, /* calls go out at once */
 	UPSTREAM_FAILED, /* the last attempt failed; tried again by itself, and at the next call */
@@ -38,6 +39,8 @@ struct UpstreamShared {
 	struct HttpClient *http;
 	const struct MuxConfig *mux;
 	struct EraStore *eras;
+	const struct AuthShared
+		*auth; /* NULL: no accounts; connectors that need one are signed out */
 };
 
 /* An upstream for CONNECTOR, which outlives it. Does no I/O. */
@@ -48,9 +51,21 @@ struct Upstream *upstream_new(const struct UpstreamShared *shared,
  * upstream_shutdown). NULL is fine. */
 void upstream_free(struct Upstream *upstream);
 
-/* Finds out the era (PREFERRED first, the other after it), opens a session where the era has one, then
- * fetches the tools. Does nothing while it is open or opening. */
+/* Reads the credential where one is needed, finds out the era (PREFERRED first, the other after it), opens a
+ * session where the era has one, then fetches the tools. Does nothing while it is open or opening. A sign-in
+ * that is made later, here or in another process, opens it by itself (this function, called right after one was
+ * made, does so at once); one that is forgotten closes it and takes its tools away. */
 void upstream_open(struct Upstream *upstream, enum Era preferred);
+
+/* Uses CREDENTIAL (taken over) in place of the keyring's: for a key that is to be proved. Before
+ * upstream_open. */
+void upstream_set_credential(struct Upstream *upstream, struct Credential *credential);
+/* The connector's credential; NULL where it needs none. */
+struct Credential *upstream_credential(const struct Upstream *upstream);
+/* A person has signed in, in this process: RECORD (borrowed) is stored. It opens. */
+void upstream_signed_in(struct Upstream *upstream, const struct TokenRecord *record);
+/* The keyring changed: the credential is read again, if it was ever read. */
+void upstream_reread_credential(struct Upstream *upstream);
 
 /* The legacy revision to offer in `initialize` from now on; MCP_NEWEST_LEGACY at first. REVISION is one
  * of mcp_legacy_revisions. */
@@ -97,6 +112,10 @@ struct UpstreamCallHandlers {
 	/* notifications/progress of this call: the raw text and its slice of the token. */
 	void (*progress)(
 		struct UpstreamCall *call, struct Slice text, struct Slice token, void *user);
+	/* A person has to sign in before the call can go on (ERROR: SIGN_IN or SCOPE). True: it waits, and goes
+	 * out once a new sign-in was made; the handler's owner cancels it when it has waited long enough (not
+	 * inside of this handler). False, or no handler: it fails with ERROR. */
+	bool (*sign_in)(struct UpstreamCall *call, const GError *error, void *user);
 };
 
 /* A request of the IDE, to be phrased for the upstream's era. Valid until upstream_call returns. */

@@ -2,6 +2,7 @@
  * sense: the files, then every connector. It runs in spite of a broken configuration, which is then
  * what it reports. */
 #include "cli/output.h"
+#include "cli/session.h"
 #include "cli/survey.h"
 
 #include "base/error.h"
@@ -62,6 +63,60 @@ static void check_files(GPtrArray *checks, const struct CliOptions *options,
 			g_strdup_printf("%s:%u", note->place.file, note->place.line),
 			g_strdup(note->text), NULL);
 	}
+}
+
+/* ---- the keyring ---- */
+
+struct Look {
+	bool done;
+	unsigned items;
+	GError *error;
+};
+
+static void on_found(const struct KeyringKey *keys, unsigned n, const GError *error, void *user)
+{
+	struct Look *look = user;
+	(void)keys;
+	look->done = true;
+	look->items = n;
+	look->error = error ? g_error_copy(error) : NULL;
+}
+
+static bool needs_accounts(const struct Config *config)
+{
+	for (unsigned i = 0; i < config->connectors->len; i++) {
+		const struct ConnectorConfig *connector = config->connectors->pdata[i];
+		if (connector->auth != AUTH_NONE)
+			return true;
+	}
+	return false;
+}
+
+/* That it answers; whether it is locked shows with the connectors, since lists can be had of a locked one. */
+static void check_keyring(GPtrArray *checks, const struct Config *config)
+{
+	struct Session session;
+	struct Look look = {0};
+	if (!needs_accounts(config))
+		return;
+	if (session_init(&session, config, 1, false, NULL, NULL, &look.error)) {
+		keyring_find(session.auth.keyring, NULL, on_found, &look);
+		session_run(&session, &look.done, 0);
+	}
+	session_release(&session);
+	if (look.error)
+		add_check(checks, "keyring", false, g_strdup("keyring"),
+			g_strdup(look.error->message),
+			g_strdup(g_error_matches(look.error, MUX_ERROR, MUX_ERROR_LOCKED)
+					 ? "unlock it; sign-ins are kept there"
+					 : "sign-ins are kept there: start a keyring service "
+					   "(gnome-keyring, KWallet) in this session"));
+	else
+		add_check(checks, "keyring", true, g_strdup("keyring"),
+			g_strdup_printf("answers, %u item%s of mcp-mux", look.items,
+				look.items == 1 ? "" : "s"),
+			NULL);
+	g_clear_error(&look.error);
 }
 
 static void check_entry(GPtrArray *checks, const struct SurveyEntry *entry)
@@ -161,6 +216,7 @@ int cli_doctor(const struct CliOptions *options)
 			if (!only)
 				return output_fail(error);
 		}
+		check_keyring(checks, configuration->config);
 		status = check_connectors(checks, configuration, only, &error);
 		if (error)
 			return output_fail(error);

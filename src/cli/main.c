@@ -1,5 +1,6 @@
 /* The program's entry: makes the process safe to hold secrets, reads the command line, hands over to
  * one command. Options may stand before or after the command. */
+#include "auth/keyring.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/output.h"
@@ -20,33 +21,44 @@ struct Command {
 	const char *name;
 	int (*run)(const struct CliOptions *options);
 	unsigned min_arguments, max_arguments;
-	bool takes_json;
+	unsigned takes; /* OPTIONS_… */
 	const char *usage; /* its arguments */
 	const char *help; /* NULL: not listed */
 };
 
+enum { OPTIONS_JSON = 1, OPTIONS_CONNECT = 2 };
+
 static const struct Command commands[] = {
-	{"serve", cli_serve, 0, 0, false, "",
-		"serve MCP on stdin and stdout; also without a command"},
-	{"status", cli_status, 0, 0, true, "[--json]", "every connector and how it is"},
-	{"tools", cli_tools, 0, 1, true, "[NAME] [--json]",
+	{"serve", cli_serve, 0, 0, 0, "", "serve MCP on stdin and stdout; also without a command"},
+	{"status", cli_status, 0, 0, OPTIONS_JSON, "[--json]", "every connector and how it is"},
+	{"tools", cli_tools, 0, 1, OPTIONS_JSON, "[NAME] [--json]",
 		"tools as the IDE sees them, hidden ones too"},
-	{"enable", cli_toggle, 2, ANY_NUMBER, false, "NAME TOOL...",
-		"switch tools of a connector on"},
-	{"disable", cli_toggle, 2, ANY_NUMBER, false, "NAME TOOL...",
+	{"enable", cli_toggle, 2, ANY_NUMBER, 0, "NAME TOOL...", "switch tools of a connector on"},
+	{"disable", cli_toggle, 2, ANY_NUMBER, 0, "NAME TOOL...",
 		"switch tools of a connector off"},
-	{"explain", cli_explain, 1, 1, false, "TOOL", "why a tool is or is not exposed"},
-	{"doctor", cli_doctor, 0, 1, true, "[NAME] [--json]", "check each link of the chain"},
-	{"connect", cli_connect, 1, 1, false, "NAME", NULL},
-	{"disconnect", cli_connect, 1, 1, false, "NAME", NULL},
+	{"explain", cli_explain, 1, 1, 0, "TOOL", "why a tool is or is not exposed"},
+	{"doctor", cli_doctor, 0, 1, OPTIONS_JSON, "[NAME] [--json]",
+		"check each link of the chain"},
+	{"connect", cli_connect, 1, 1, OPTIONS_CONNECT, "NAME [--no-browser] [--key-stdin]",
+		"sign in to a connector"},
+	{"disconnect", cli_disconnect, 1, 1, 0, "NAME", "forget a connector's sign-in"},
 };
 
-enum { OPTION_LOG_LEVEL = 256, OPTION_JSON, OPTION_VERSION, OPTION_HELP };
+enum {
+	OPTION_LOG_LEVEL = 256,
+	OPTION_JSON,
+	OPTION_NO_BROWSER,
+	OPTION_KEY_STDIN,
+	OPTION_VERSION,
+	OPTION_HELP,
+};
 
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
 	{"json", no_argument, NULL, OPTION_JSON},
+	{"no-browser", no_argument, NULL, OPTION_NO_BROWSER},
+	{"key-stdin", no_argument, NULL, OPTION_KEY_STDIN},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{NULL, 0, NULL, 0},
@@ -155,6 +167,12 @@ static int read_options(int argc, char **argv, struct CliOptions *options)
 		case OPTION_JSON:
 			options->json = true;
 			break;
+		case OPTION_NO_BROWSER:
+			options->no_browser = true;
+			break;
+		case OPTION_KEY_STDIN:
+			options->key_stdin = true;
+			break;
 		case OPTION_VERSION:
 			wants_version = true;
 			break;
@@ -189,6 +207,7 @@ int main(int argc, char **argv)
 	if (!hold_standard_descriptors())
 		return CLI_FAILED;
 	harden();
+	keyring_find_bus();
 
 	struct CliOptions options = {.command = "serve"};
 	int status = read_options(argc, argv, &options);
@@ -202,8 +221,11 @@ int main(int argc, char **argv)
 	const struct Command *command = find_command(options.command);
 	if (!command)
 		return usage("unknown command “%s”", options.command);
-	if (options.json && !command->takes_json)
+	if (options.json && !(command->takes & OPTIONS_JSON))
 		return usage("%s does not take --json", command->name);
+	if ((options.no_browser || options.key_stdin) && !(command->takes & OPTIONS_CONNECT))
+		return usage("%s does not take --%s", command->name,
+			options.no_browser ? "no-browser" : "key-stdin");
 	if (options.n_arguments < command->min_arguments ||
 		options.n_arguments > command->max_arguments) {
 		g_autofree char *form = g_strdup_printf("%s %s", command->name, command->usage);

@@ -3,12 +3,13 @@
  *
  * The end has two steps: the router cancels what is in flight and deletes sessions, for which the loop
  * goes on for FAREWELL_MS at most; then what is left for stdout is written and the process returns. */
+#include "auth/credential_lock.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/configuration.h"
 #include "cli/output.h"
+#include "cli/session.h"
 #include "mux/router.h"
 
 #include <errno.h>
@@ -27,9 +28,10 @@ enum {
 
 struct Serve {
 	GMainLoop *main_loop;
-	struct Loop *loop;
-	struct HttpClient *http;
-	struct EraStore *eras;
+	struct Session session;
+	bool accounts; /* some connector needs one */
+	struct StampWatch *stamp; /* NULL before the first message */
+	struct LoopTimer watch;
 	struct LineReader *in;
 	struct OutQueue *out;
 	struct Router *router;
@@ -39,9 +41,36 @@ struct Serve {
 	bool over; /* FAREWELL_MS are */
 };
 
+/* In this process or another. */
+static void on_credentials_changed(void *user)
+{
+	struct Serve *serve = user;
+	if (serve->router)
+		router_reread_credentials(serve->router);
+}
+
+static void start_watching(void *user)
+{
+	struct Serve *serve = user;
+	serve->stamp = stamp_watch_new(on_credentials_changed, serve);
+}
+
+static bool needs_accounts(const struct Config *config)
+{
+	for (guint i = 0; i < config->connectors->len; i++) {
+		const struct ConnectorConfig *connector = config->connectors->pdata[i];
+		if (connector->enabled && connector->auth != AUTH_NONE)
+			return true;
+	}
+	return false;
+}
+
 static void on_line(char *bytes, size_t len, void *user)
 {
 	struct Serve *serve = user;
+	/* An IDE's first answer does not wait for this. */
+	if (serve->accounts && !serve->stamp && !serve->watch.loop)
+		loop_timer_start(serve->session.loop, &serve->watch, 0, start_watching, serve);
 	router_line(serve->router, bytes, len);
 }
 
@@ -70,7 +99,7 @@ static void on_closed(int error_number, void *user)
 static void on_out_pressure(bool high, void *user)
 {
 	struct Serve *serve = user;
-	http_client_hold(serve->http, high);
+	http_client_hold(serve->session.http, high);
 	router_set_output_pressure(serve->router, high);
 }
 
@@ -103,7 +132,8 @@ static bool watch_signals(struct Serve *serve, GError **error)
 			g_strerror(errno));
 		return false;
 	}
-	serve->signal_watch = loop_watch(serve->loop, serve->signals, G_IO_IN, on_signal, serve);
+	serve->signal_watch =
+		loop_watch(serve->session.loop, serve->signals, G_IO_IN, on_signal, serve);
 	return true;
 }
 
@@ -124,34 +154,27 @@ static bool serve_init(
 	const struct Config *config = configuration->config;
 	static const struct LineHandlers line_handlers = {on_line, on_overlong, on_end};
 	static const struct OutHandlers out_handlers = {on_closed, on_out_pressure};
-	const struct HttpOptions http = {
-		.ca_file = config->mux.ca_file,
-		.proxy = config->mux.proxy,
-		.max_connections = (config->connectors->len + 1) * CONNECTIONS_PER_UPSTREAM,
-		.user_agent = "mcp-mux/" MCP_MUX_VERSION,
-	};
+	unsigned max_connections = (config->connectors->len + 1) * CONNECTIONS_PER_UPSTREAM;
 	raise_descriptor_limit();
-	g_autofree char *era_path = file_state_path("era.json");
 	serve->main_loop = g_main_loop_new(NULL, FALSE);
-	serve->loop = loop_new(NULL);
-	serve->http = http_client_new(serve->loop, &http, error);
-	if (!serve->http)
+	if (!session_init(&serve->session, config, max_connections, false, on_credentials_changed,
+		    serve, error))
 		return false;
-	serve->eras = era_store_new(era_path);
-	serve->out =
-		out_queue_new(serve->loop, STDOUT_FILENO, OUT_HIGH_BYTES, &out_handlers, serve);
+	serve->out = out_queue_new(
+		serve->session.loop, STDOUT_FILENO, OUT_HIGH_BYTES, &out_handlers, serve);
 	const struct RouterOptions options = {
 		.config = config,
-		.upstream = {serve->loop, serve->http, &config->mux, serve->eras},
+		.upstream = serve->session.upstream,
 		.out = serve->out,
 		.output_bytes = OUT_HIGH_BYTES,
 		.config_path = configuration->user_path,
 		.pressure = on_in_pressure,
 		.user = serve,
 	};
+	serve->accounts = needs_accounts(config);
 	serve->router = router_new(&options);
 	serve->in = line_reader_new(
-		serve->loop, STDIN_FILENO, config->mux.max_message, &line_handlers, serve);
+		serve->session.loop, STDIN_FILENO, config->mux.max_message, &line_handlers, serve);
 	return watch_signals(serve, error);
 }
 
@@ -164,9 +187,10 @@ static void on_farewell_over(void *user)
 static void say_farewell(struct Serve *serve)
 {
 	line_reader_free(g_steal_pointer(&serve->in));
-	http_client_hold(serve->http, false);
+	http_client_hold(serve->session.http, false);
 	router_shutdown(serve->router);
-	loop_timer_start(serve->loop, &serve->farewell, FAREWELL_MS, on_farewell_over, serve);
+	loop_timer_start(
+		serve->session.loop, &serve->farewell, FAREWELL_MS, on_farewell_over, serve);
 	while (!serve->over && !router_is_quiet(serve->router))
 		g_main_context_iteration(NULL, TRUE);
 	loop_timer_stop(&serve->farewell);
@@ -175,15 +199,15 @@ static void say_farewell(struct Serve *serve)
 
 static void serve_release(struct Serve *serve)
 {
+	loop_timer_stop(&serve->watch);
+	stamp_watch_free(serve->stamp);
 	line_reader_free(serve->in);
 	router_free(serve->router);
 	out_queue_free(serve->out);
-	http_client_free(serve->http);
-	era_store_free(serve->eras);
 	loop_unwatch(serve->signal_watch);
 	if (serve->signals >= 0)
 		close(serve->signals);
-	loop_free(serve->loop);
+	session_release(&serve->session);
 	if (serve->main_loop)
 		g_main_loop_unref(serve->main_loop);
 }

@@ -15,6 +15,13 @@ static void json_member_text(struct JsonWriter *w, const char *key, const char *
 		json_null(w);
 }
 
+/* Unix seconds as RFC 3339 in UTC, NULL for 0; for g_free. */
+static char *rfc3339(int64_t seconds)
+{
+	g_autoptr(GDateTime) time = seconds > 0 ? g_date_time_new_from_unix_utc(seconds) : NULL;
+	return time ? g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ") : NULL;
+}
+
 /* A number, null while it is not known. */
 static void json_member_count(struct JsonWriter *w, const char *key, bool known, unsigned count)
 {
@@ -31,10 +38,12 @@ static void write_entry(struct JsonWriter *w, const struct SurveyEntry *entry)
 	json_member_string(w, "name", entry->connector->name);
 	json_member_string(w, "title", connector_title(entry->connector));
 	json_member_string(w, "state", survey_state_name(entry->state));
-	json_member_text(w, "account", NULL);
+	json_member_text(w, "account", entry->account);
+	json_member_text(w, "scope", entry->scope);
 	json_member_count(w, "exposed", entry->tools_known, entry->exposed);
 	json_member_count(w, "allowed", entry->tools_known, entry->allowed);
-	json_member_text(w, "expires_at", NULL);
+	g_autofree char *expires = rfc3339(entry->expires_at);
+	json_member_text(w, "expires_at", expires);
 	json_member_text(w, "revision", entry->revision);
 	json_member_text(w, "error", entry->error ? entry->error->message : NULL);
 	json_end_object(w);
@@ -101,6 +110,40 @@ static void print_group(struct Output *output, const struct Survey *survey, enum
 		print_trouble(output, troubles->pdata[i]);
 }
 
+/* Until when a sign-in lasts, for people; for g_free. */
+static char *expiry_words(const struct SurveyEntry *entry)
+{
+	if (entry->connector->auth == AUTH_API_KEY)
+		return g_strdup("an API key");
+	if (entry->expires_at <= 0)
+		return g_strdup(entry->renewable ? "renewed by itself" : "without a known end");
+	g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(entry->expires_at);
+	g_autofree char *until = time ? g_date_time_format(time, "%Y-%m-%d %H:%M") : NULL;
+	return g_strdup_printf("token until %s%s", until ? until : "?",
+		entry->renewable ? ", then renewed by itself" : ", then a new sign-in is needed");
+}
+
+static void print_accounts(struct Output *output, const struct Survey *survey)
+{
+	bool any = false;
+	for (unsigned i = 0; i < survey->entries->len; i++) {
+		const struct SurveyEntry *entry = survey->entries->pdata[i];
+		if (entry->state != SURVEY_CONNECTED || entry->connector->auth == AUTH_NONE)
+			continue;
+		if (!any)
+			output_line(output, STYLE_HEADING, "Sign-ins");
+		any = true;
+		g_autofree char *expiry = expiry_words(entry);
+		g_autoptr(GString) line = g_string_new(entry->connector->name);
+		g_string_append(line, ": ");
+		if (entry->account)
+			g_string_append_printf(line, "%s; ", entry->account);
+		if (entry->scope)
+			g_string_append_printf(line, "scopes %s; ", entry->scope);
+		output_line(output, STYLE_PLAIN, "  %s%s", line->str, expiry);
+	}
+}
+
 static void print_notes(struct Output *output, const struct Config *config)
 {
 	if (config->notes->len > 0)
@@ -130,6 +173,7 @@ static bool print_text(const struct Configuration *configuration, const struct S
 			"%s.",
 			configuration->user_path);
 	print_group(output, survey, SURVEY_CONNECTED, "Connected");
+	print_accounts(output, survey);
 	print_group(output, survey, SURVEY_SIGNED_OUT, "Need to connect");
 	print_group(output, survey, SURVEY_FAILED, "Not available");
 	print_group(output, survey, SURVEY_DISABLED, "Switched off");

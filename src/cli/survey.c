@@ -9,10 +9,7 @@
 #include "cli/survey.h"
 
 #include "base/error.h"
-#include "base/file.h"
-#include "net/http.h"
-#include "net/loop.h"
-#include "upstream/upstream.h"
+#include "cli/session.h"
 
 enum {
 	FAREWELL_MS = 1000, /* for sessions to be deleted */
@@ -20,10 +17,7 @@ enum {
 };
 
 struct Run {
-	struct Loop *loop;
-	struct HttpClient *http;
-	struct EraStore *eras;
-	struct UpstreamShared shared;
+	struct Session session;
 	GPtrArray *upstreams; /* struct Upstream, NULL where the entry is not opened */
 	bool over; /* the timer has fired */
 };
@@ -48,26 +42,18 @@ static void entry_free(void *data)
 	struct SurveyEntry *entry = data;
 	g_clear_error(&entry->error);
 	g_free(entry->revision);
+	g_free(entry->account);
+	g_free(entry->scope);
 	g_free(entry);
 }
 
 static bool run_init(struct Run *run, const struct Config *config, GError **error)
 {
-	const struct HttpOptions options = {
-		.ca_file = config->mux.ca_file,
-		.proxy = config->mux.proxy,
-		.max_connections = config->connectors->len + SPARE_CONNECTIONS,
-		.user_agent = "mcp-mux/" MCP_MUX_VERSION,
-	};
-	run->loop = loop_new(NULL);
-	run->http = http_client_new(run->loop, &options, error);
-	if (!run->http) {
-		loop_free(run->loop);
+	if (!session_init(&run->session, config, config->connectors->len + SPARE_CONNECTIONS, false,
+		    NULL, NULL, error)) {
+		session_release(&run->session);
 		return false;
 	}
-	g_autofree char *path = file_state_path("era.json");
-	run->eras = era_store_new(path);
-	run->shared = (struct UpstreamShared){run->loop, run->http, &config->mux, run->eras};
 	run->upstreams = g_ptr_array_new();
 	return true;
 }
@@ -77,9 +63,7 @@ static void run_release(struct Run *run)
 	for (unsigned i = 0; i < run->upstreams->len; i++)
 		upstream_free(run->upstreams->pdata[i]);
 	g_ptr_array_unref(run->upstreams);
-	http_client_free(run->http);
-	loop_free(run->loop);
-	era_store_free(run->eras);
+	session_release(&run->session);
 }
 
 /* Turns the loop until ENOUGH holds of every upstream or TIMEOUT_MS are over. */
@@ -87,7 +71,7 @@ static void run_until(struct Run *run, bool (*enough)(const struct Upstream *), 
 {
 	struct LoopTimer timer = {0};
 	run->over = false;
-	loop_timer_start(run->loop, &timer, timeout_ms, on_timer, run);
+	loop_timer_start(run->session.loop, &timer, timeout_ms, on_timer, run);
 	for (;;) {
 		bool all = true;
 		for (unsigned i = 0; i < run->upstreams->len && all; i++)
@@ -105,7 +89,8 @@ static void open_all(struct Run *run, const struct Survey *survey)
 		const struct SurveyEntry *entry = survey->entries->pdata[i];
 		struct Upstream *upstream = NULL;
 		if (entry->state == SURVEY_FAILED) {
-			upstream = upstream_new(&run->shared, entry->connector, &handlers, run);
+			upstream = upstream_new(
+				&run->session.upstream, entry->connector, &handlers, run);
 			upstream_open(upstream, ERA_MODERN);
 		}
 		g_ptr_array_add(run->upstreams, upstream);
@@ -115,9 +100,18 @@ static void open_all(struct Run *run, const struct Survey *survey)
 /* The state before anything is opened; FAILED stands for those that are to be tried. */
 static enum SurveyState state_at_first(const struct ConnectorConfig *connector)
 {
-	if (!connector->enabled)
-		return SURVEY_DISABLED;
-	return connector->auth == AUTH_NONE ? SURVEY_FAILED : SURVEY_SIGNED_OUT;
+	return connector->enabled ? SURVEY_FAILED : SURVEY_DISABLED;
+}
+
+static void note_account(struct SurveyEntry *entry, const struct Credential *credential)
+{
+	const struct TokenRecord *record = credential ? credential_record(credential) : NULL;
+	if (!record)
+		return;
+	entry->account = g_strdup(record->account);
+	entry->scope = g_strdup(record->scope_granted);
+	entry->expires_at = record->expires_at;
+	entry->renewable = credential_is_renewable(entry->connector, record);
 }
 
 static void note_upstream(
@@ -126,13 +120,16 @@ static void note_upstream(
 	const GError *error = upstream_error(upstream);
 	enum UpstreamState state = upstream_state(upstream);
 	entry->revision = g_strdup(upstream_revision(upstream));
+	note_account(entry, upstream_credential(upstream));
 	if (state == UPSTREAM_READY)
 		entry->state = SURVEY_CONNECTED;
 	else if (state == UPSTREAM_SIGNED_OUT)
 		entry->state = SURVEY_SIGNED_OUT;
-	if (error)
+	struct Credential *credential = upstream_credential(upstream);
+	bool never = credential && credential_state(credential) == CREDENTIAL_NONE;
+	if (error && !(state == UPSTREAM_SIGNED_OUT && never))
 		entry->error = g_error_copy(error);
-	else if (!upstream_is_settled(upstream))
+	else if (!error && !upstream_is_settled(upstream))
 		entry->error = g_error_new(MUX_ERROR, MUX_ERROR_TIMEOUT,
 			"no complete answer within %g s (list_timeout)",
 			mux->list_timeout_ms / 1000.0);
@@ -234,11 +231,17 @@ static const char *advice_for_error(const GError *error)
 		return "what answers there is no MCP server that mcp-mux understands; check `url`";
 	case MUX_ERROR_TOO_LARGE:
 		return "the answer is over `max_message`";
+	case MUX_ERROR_KEYRING:
+		return "sign-ins are kept in the keyring: see that its service runs in this "
+		       "session";
+	case MUX_ERROR_LOCKED:
+		return "unlock the keyring; mcp-mux connect NAME asks for its password";
 	case MUX_ERROR_FAILED:
 	case MUX_ERROR_CONFIG:
 	case MUX_ERROR_USAGE:
 	case MUX_ERROR_IO:
 	case MUX_ERROR_CANCELLED:
+	case MUX_ERROR_SCOPE:
 	case MUX_ERROR_SIGN_IN:
 		break;
 	}

@@ -3,6 +3,8 @@
 
 #include <curl/curl.h>
 #include <libsecret/secret.h>
+#include <microhttpd.h>
+#include <openssl/crypto.h>
 
 int cli_version(void)
 {
@@ -13,6 +15,8 @@ int cli_version(void)
 		curl->ssl_version ? curl->ssl_version : "no TLS");
 	output_line(output, STYLE_PLAIN, "GLib %u.%u.%u", glib_major_version, glib_minor_version,
 		glib_micro_version);
+	output_line(output, STYLE_PLAIN, "libmicrohttpd %s", MHD_get_version());
+	output_line(output, STYLE_PLAIN, "%s", OpenSSL_version(OPENSSL_VERSION));
 	/* libsecret does not tell its version at run time. */
 	output_line(output, STYLE_PLAIN, "libsecret %d.%d.%d (headers)", SECRET_MAJOR_VERSION,
 		SECRET_MINOR_VERSION, SECRET_MICRO_VERSION);

@@ -242,9 +242,9 @@ bool value_metadata_url(
 	const char *value = setting->entry->value;
 	if (*value && !check_url(setting, error))
 		return false;
-	if (*value && !url_is_secure(value))
-		return setting_refuse(
-			setting, error, "plain http to another machine; expected an https URL");
+	/* It is a client identifier, which is https by its own specification. */
+	if (*value && (!url_is_secure(value) || g_ascii_strncasecmp(value, "https:", 6) != 0))
+		return setting_refuse(setting, error, "plain http; expected an https URL");
 	set_optional_text(field, value);
 	return true;
 }

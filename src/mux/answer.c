@@ -144,14 +144,24 @@ const char *answer_result_prefix(enum Era era)
 	return era == ERA_MODERN ? "\"resultType\":\"complete\"," : "";
 }
 
-void answer_tool_error(struct Request *request, const char *text)
+static void answer_text(struct Request *request, const char *text, const char *rest)
 {
 	g_autoptr(GString) out = g_string_new("{");
 	g_string_append(out, answer_result_prefix(request->era));
 	g_string_append(out, "\"content\":[{\"type\":\"text\",\"text\":");
 	json_append_quoted(out, slice_of(text));
-	g_string_append(out, "}],\"isError\":true}");
+	g_string_append_printf(out, "}]%s}", rest);
 	answer_result(request, (struct Slice){out->str, out->len});
+}
+
+void answer_tool_text(struct Request *request, const char *text)
+{
+	answer_text(request, text, "");
+}
+
+void answer_tool_error(struct Request *request, const char *text)
+{
+	answer_text(request, text, ",\"isError\":true");
 }
 
 /* What a person can do, by what went wrong. */
@@ -171,6 +181,12 @@ static const char *advice(enum MuxError code)
 		return "The server has too much to do; try again later.";
 	case MUX_ERROR_TOO_LARGE:
 		return "Ask for less at once, or raise max_message in the configuration.";
+	case MUX_ERROR_KEYRING:
+		return "The sign-ins are kept in the keyring: see that a keyring service runs in "
+		       "this session; `mcp-mux doctor` shows more.";
+	case MUX_ERROR_LOCKED:
+		return "Unlock the keyring, then repeat the call.";
+	case MUX_ERROR_SCOPE:
 	case MUX_ERROR_SIGN_IN:
 	case MUX_ERROR_UPSTREAM:
 	case MUX_ERROR_FAILED:
@@ -184,7 +200,8 @@ static const char *advice(enum MuxError code)
 	return "This is the server's doing; `mcp-mux status` shows more.";
 }
 
-char *answer_words(const struct ConnectorConfig *connector, const GError *error)
+char *answer_words(
+	const struct Router *router, const struct ConnectorConfig *connector, const GError *error)
 {
 	g_autoptr(GString) out = g_string_new(NULL);
 	g_autofree char *title = text_printable(slice_of(connector_title(connector)), 100);
@@ -194,14 +211,17 @@ char *answer_words(const struct ConnectorConfig *connector, const GError *error)
 	if (code == MUX_ERROR_SIGN_IN && connector->auth == AUTH_NONE)
 		g_string_printf(out,
 			"%s could not answer: %s. The configuration says `auth = none`, so nobody "
-			"can sign "
-			"in: set `auth` to what the server wants.",
+			"can sign in: set `auth` to what the server wants.",
 			title, what);
-	else if (code == MUX_ERROR_SIGN_IN)
+	else if (code == MUX_ERROR_SIGN_IN && builtin_can_connect(router, connector))
+		g_string_printf(out,
+			"%s needs you to sign in (%s). Run `mcp-mux connect %s` in a terminal, or "
+			"call mcp_mux%sconnect, then repeat the call.",
+			title, what, connector->name, router->config->mux.separator);
+	else if (code == MUX_ERROR_SIGN_IN || code == MUX_ERROR_SCOPE)
 		g_string_printf(out,
 			"%s needs you to sign in (%s). Run `mcp-mux connect %s` in a terminal, "
-			"then "
-			"repeat the call.",
+			"then repeat the call.",
 			title, what, connector->name);
 	else
 		g_string_printf(out, "%s could not answer: %s. %s", title, what, advice(code));

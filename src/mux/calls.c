@@ -15,7 +15,11 @@ static void on_failed(struct UpstreamCall *call, const GError *error, void *user
 {
 	struct Request *request = user;
 	(void)call;
-	g_autofree char *words = answer_words(upstream_connector(request->upstream), error);
+	request->call = NULL; /* it goes by itself */
+	if (g_error_matches(error, MUX_ERROR, MUX_ERROR_SIGN_IN) && asking_tell_failure(request))
+		return;
+	g_autofree char *words =
+		answer_words(request->router, upstream_connector(request->upstream), error);
 	answer_tool_error(request, words);
 }
 
@@ -101,7 +105,7 @@ static void answer_unknown_kind(struct Request *request, const struct ResultLook
 	answer_tool_error(request, text);
 }
 
-/* Legacy clients reject a structuredContent that is no object (decisions.md, "Translation"): it is left
+/* Legacy clients reject a structuredContent that is no object: it is left
  * out, and put into `content` as text if there is nothing else. */
 static void answer_without_structured(struct Request *request, struct Slice result)
 {
@@ -184,10 +188,23 @@ static void on_answer(struct UpstreamCall *call, struct UpstreamAnswer *answer, 
 
 /* ---- routing ---- */
 
+/* A requestState that is not ours can be a modern upstream's alone. */
+static bool has_foreign_state(const struct Request *request, const struct McpParams *params)
+{
+	const char *revision = upstream_revision(request->upstream);
+	return request->era == ERA_MODERN && params->request_state.type != JSON_NONE && revision &&
+	       mcp_is_legacy_revision(revision);
+}
+
 static void send(struct Request *request, const struct RpcMessage *message,
 	const struct McpParams *params, const struct CatalogTool *tool)
 {
-	static const struct UpstreamCallHandlers handlers = {on_answer, on_failed, on_progress};
+	static const struct UpstreamCallHandlers handlers = {
+		.answer = on_answer,
+		.failed = on_failed,
+		.sign_in = asking_call,
+		.progress = on_progress,
+	};
 	struct Router *router = request->router;
 	for (guint i = 0; i < router->upstreams->len; i++) {
 		struct Upstream *up = router->upstreams->pdata[i];
@@ -203,6 +220,13 @@ static void send(struct Request *request, const struct RpcMessage *message,
 		.repeatable = tool->tool->read_only || tool->tool->idempotent,
 		.tool = tool->tool->name,
 	};
+	if (has_foreign_state(request, params)) {
+		answer_error(request, RPC_INVALID_PARAMS,
+			"requestState is none of ours, and the tool's server knows none");
+		return;
+	}
+	if (request->elicits_url && !request->digest && tool->connector->auth == AUTH_OAUTH)
+		request->digest = ask_state_digest(request->method, params);
 	loop_timer_stop(&request->held_limit); /* the upstream has clocks of its own */
 	request->call = upstream_call(request->upstream, &to, &handlers, request);
 }
@@ -230,20 +254,21 @@ static void on_held_limit(void *user)
 	struct Request *request = user;
 	g_autoptr(GError) error =
 		g_error_new_literal(MUX_ERROR, MUX_ERROR_TIMEOUT, "its tools are not known yet");
-	g_autofree char *words = answer_words(upstream_connector(request->upstream), error);
+	g_autofree char *words =
+		answer_words(request->router, upstream_connector(request->upstream), error);
 	answer_tool_error(request, words);
 }
 
-/* Keeps the call until the tools of UP are known, for as long as a call may take in all. */
-static void hold(struct Request *request, const struct RpcMessage *message, struct Upstream *up)
+void calls_hold(struct Request *request, const struct RpcMessage *message, struct Upstream *up,
+	unsigned limit_ms)
 {
 	struct Router *router = request->router;
 	request->upstream = up;
 	request->held = slice_dup(message->text);
 	request_queue(request, &router->held);
 	if (!request->held_limit.loop)
-		loop_timer_start(router->loop, &request->held_limit,
-			router->config->mux.call_timeout_ms, on_held_limit, request);
+		loop_timer_start(
+			router->loop, &request->held_limit, limit_ms, on_held_limit, request);
 }
 
 static void answer_unknown(
@@ -258,12 +283,12 @@ static void answer_unknown(
 			upstream_open(up, router->opening_era);
 		}
 		if (!upstream_is_settled(up)) {
-			hold(request, message, up);
+			calls_hold(request, message, up, router->config->mux.call_timeout_ms);
 			return;
 		}
 		if (!upstream_connector(up)->native) {
 			g_autofree char *words =
-				answer_words(upstream_connector(up), upstream_error(up));
+				answer_words(router, upstream_connector(up), upstream_error(up));
 			answer_tool_error(request, words);
 			return;
 		}
@@ -288,14 +313,40 @@ static void dispatch(
 	const struct CatalogTool *tool = catalog_find(request->router->catalog, name);
 	if (tool)
 		send(request, message, params, tool);
-	else if (!builtin_call(request, name))
+	else if (!builtin_call(request, name, message, params))
 		answer_unknown(request, message, name);
+}
+
+/* The retry of a call for which the person was asked to sign in. */
+static void resume(struct Request *request, const struct Incoming *incoming)
+{
+	struct RpcMessage message;
+	struct McpParams params;
+	const char *why;
+	size_t len;
+	g_autofree char *text = asking_resume(request, &incoming->message, &incoming->params, &len);
+	if (!text)
+		return;
+	if (rpc_parse((struct Slice){text, len}, &message, NULL) &&
+		mcp_params_read(message.params, &params, &why))
+		dispatch(request, &message, &params);
+	else
+		g_warn_if_reached(); /* it is a part of what was read before */
 }
 
 void calls_request(struct Router *router, const struct Incoming *incoming)
 {
 	struct Request *request = request_begin(router, incoming, "tools/call");
-	if (request)
+	if (!request)
+		return;
+	if (incoming->era == ERA_MODERN) {
+		struct JsonValue elicitation =
+			json_get(incoming->params.capabilities.raw, "elicitation");
+		request->elicits_url = json_get(elicitation.raw, "url").type == JSON_OBJECT;
+	}
+	if (incoming->era == ERA_MODERN && ask_state_is_ours(&incoming->params))
+		resume(request, incoming);
+	else
 		dispatch(request, &incoming->message, &incoming->params);
 }
 

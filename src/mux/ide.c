@@ -31,23 +31,30 @@ static void append_own_words(GString *out, const struct Upstream *up)
 	}
 }
 
-static void describe(GString *out, const struct Upstream *up, const char *separator)
+static void describe(GString *out, const struct Router *router, const struct Upstream *up)
 {
 	const struct ConnectorConfig *connector = upstream_connector(up);
+	const struct MuxConfig *mux = &router->config->mux;
 	g_string_append(out, "- ");
 	append_text(out, connector_title(connector));
 	if (connector->native)
 		g_string_append(out, " (its tools keep their own names)");
 	else
 		g_string_append_printf(out, " (connector %s, tools named %s%s…)", connector->name,
-			connector->prefix, separator);
+			connector->prefix, mux->separator);
 	if (connector->description) {
 		g_string_append(out, ": ");
 		append_text(out, connector->description);
+		if (connector->auth != AUTH_NONE && !g_ascii_ispunct(out->str[out->len - 1]))
+			g_string_append_c(out, '.');
 	}
 	if (connector->auth != AUTH_NONE)
 		g_string_append_printf(out,
-			" Its tools appear once the user has run `mcp-mux connect %s`.",
+			" If its tools are missing, the user has to sign in: %s`mcp-mux connect "
+			"%s` in a terminal.",
+			builtin_can_connect(router, connector)
+				? "call the connect tool of mcp-mux, or have them run "
+				: "have them run ",
 			connector->name);
 	g_string_append_c(out, '\n');
 	append_own_words(out, up);
@@ -66,7 +73,7 @@ static char *instructions(const struct Router *router)
 	}
 	g_string_append(out, "mcp-mux joins these MCP servers:\n");
 	for (guint i = 0; i < router->upstreams->len; i++)
-		describe(out, router->upstreams->pdata[i], router->config->mux.separator);
+		describe(out, router, router->upstreams->pdata[i]);
 	return g_string_free(out, FALSE);
 }
 
@@ -130,6 +137,11 @@ void ide_initialize(struct Router *router, const struct Incoming *incoming)
 	if (!request)
 		return;
 	router->revision = choose_revision(asked);
+	struct JsonValue capabilities = json_get(incoming->message.params.raw, "capabilities");
+	struct JsonValue elicitation = json_get(capabilities.raw, "elicitation");
+	/* Earlier revisions know no URL mode. */
+	router->elicits_url = strcmp(router->revision, MCP_NEWEST_LEGACY) == 0 &&
+			      json_get(elicitation.raw, "url").type == JSON_OBJECT;
 	struct JsonValue info = json_get(incoming->message.params.raw, "clientInfo");
 	if (info.type == JSON_OBJECT)
 		router->client_info = slice_dup(info.raw);

@@ -134,8 +134,9 @@ static void on_settle(void *user)
 
 void lists_state(struct Upstream *upstream, void *user)
 {
-	(void)upstream;
 	struct Router *router = user;
+	if (!router->shut_down)
+		asking_state(router, upstream);
 	if (!router->shut_down && !router->settle.loop)
 		loop_timer_start(router->loop, &router->settle, 0, on_settle, router);
 }

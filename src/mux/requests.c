@@ -76,8 +76,21 @@ void request_end(struct Request *request)
 	g_free(request->id);
 	g_free(request->token);
 	g_free(request->held);
+	g_free(request->digest);
 	g_free(request);
 	count(router, 0, bytes);
+}
+
+void request_stop_all(struct Router *router)
+{
+	GHashTableIter iter;
+	gpointer value;
+	g_hash_table_iter_init(&iter, router->requests);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		struct Request *request = value;
+		loop_timer_stop(&request->held_limit);
+		request->call = NULL;
+	}
 }
 
 struct Request *request_find(struct Router *router, struct JsonValue id)

@@ -4,7 +4,7 @@
  * anything is done, and what is wrong is answered with the error that JSON-RPC or MCP prescribes. A request
  * whose _meta has the reserved members is modern, whatever came before it; any other is legacy and needs
  * `initialize` first. State between requests: those in flight (requests.c), the legacy session, the
- * subscriptions (lists.c). */
+ * subscriptions (lists.c), sign-ins under way (asking.c). */
 #include "mux/internal.h"
 
 #include "base/log.h"
@@ -20,6 +20,7 @@ struct Router *router_new(const struct RouterOptions *options)
 	router->requests = g_hash_table_new(g_str_hash, g_str_equal);
 	router->catalog = catalog_new(options->config);
 	router->upstreams = g_ptr_array_new_with_free_func((GDestroyNotify)upstream_free);
+	asking_init(router);
 	g_queue_init(&router->parked);
 	g_queue_init(&router->lists);
 	g_queue_init(&router->held);
@@ -53,6 +54,7 @@ void router_free(struct Router *router)
 	router_shutdown(router);
 	g_ptr_array_unref(router->upstreams);
 	end_all(router);
+	asking_release(router);
 	g_hash_table_unref(router->requests);
 	catalog_free(router->catalog);
 	g_free(router->client_info);
@@ -66,8 +68,16 @@ void router_shutdown(struct Router *router)
 	lists_stop(router);
 	parking_release(router);
 	router->shut_down = true;
+	asking_stop(router);
 	for (guint i = 0; i < router->upstreams->len; i++)
 		upstream_shutdown(router->upstreams->pdata[i]);
+	request_stop_all(router);
+}
+
+void router_reread_credentials(struct Router *router)
+{
+	for (guint i = 0; i < router->upstreams->len; i++)
+		upstream_reread_credential(router->upstreams->pdata[i]);
 }
 
 bool router_is_quiet(const struct Router *router)
@@ -90,7 +100,7 @@ static void cancel(struct Router *router, struct JsonValue params)
 		return;
 	}
 	if (request->call)
-		upstream_call_cancel(request->call);
+		upstream_call_cancel(g_steal_pointer(&request->call));
 	request_end(request);
 }
 
@@ -187,7 +197,8 @@ void router_message(struct Router *router, struct Slice text, struct Batch *batc
 		break;
 	case RPC_RESULT:
 	case RPC_ERROR:
-		log_debug(NULL, "the IDE answers a request that was never made");
+		if (!asking_take_answer(router, &incoming.message))
+			log_debug(NULL, "the IDE answers a request that was never made");
 		break;
 	case RPC_BATCH:
 		if (!batch && router->revision && strcmp(router->revision, "2025-03-26") == 0)

@@ -1,6 +1,7 @@
 /* The IDE's calls to one upstream. A call waits while the upstream opens, goes out as one exchange, and
  * ends by its answer, an error or the IDE's cancellation. It goes out a second time only where the first
- * cannot have run: the server did not know the session (404, or 400 as some servers have it), or refused
+ * cannot have run: the server did not know the session (404, or 400 as some servers have it), refused
+ * the token (401, 403 for want of scope), for which there is another one, or a person signs in, or refused
  * the mirrored headers (-32020), for which the tools are fetched again first.
  *
  * At most IN_FLIGHT_MAX calls are in flight; the others wait in order. libcurl opens a connection for each
@@ -9,7 +10,10 @@
 
 #include "base/error.h"
 
-enum { IN_FLIGHT_MAX = 128 };
+enum {
+	IN_FLIGHT_MAX = 128,
+	ASKED_MAX = 2, /* sign-ins for one call */
+};
 
 struct UpstreamCall {
 	struct Upstream *up;
@@ -32,6 +36,11 @@ struct UpstreamCall {
 	bool in_session; /* it went out with a session id */
 	bool doomed; /* see upstream_calls_failed */
 	bool repeatable;
+	struct Secret *token; /* that it went out with */
+	bool reauthorized; /* it went out again with another token */
+	bool awaits_person; /* a sign-in that its owner sees to */
+	char *grant; /* of the sign-in that was not enough, while it awaits another one */
+	unsigned asked; /* times that a person was asked */
 	bool renewed;
 	bool relisted;
 	unsigned waits_for_list; /* the number of the fetch; 0: none */
@@ -59,8 +68,10 @@ static void call_free(struct UpstreamCall *call)
 	g_free(call->kept_text);
 	g_free(call->kept_name);
 	g_free(call->kept_client_info);
+	g_free(call->grant);
 	g_free(call->body);
 	g_clear_error(&call->refused);
+	secret_unref(call->token);
 	http_headers_unref(call->headers);
 	up->n_calls--;
 	g_free(call);
@@ -76,6 +87,25 @@ static void call_fail_text(struct UpstreamCall *call, enum MuxError code, const 
 {
 	g_autoptr(GError) error = g_error_new_literal(MUX_ERROR, (int)code, text);
 	call_fail(call, error);
+}
+
+/* Whether a person will be asked to sign in for it: it waits for that then. */
+static bool call_ask(struct UpstreamCall *call, const GError *error)
+{
+	bool can = g_error_matches(error, MUX_ERROR, MUX_ERROR_SIGN_IN) ||
+		   g_error_matches(error, MUX_ERROR, MUX_ERROR_SCOPE);
+	if (!can || !call->handlers.sign_in || call->asked >= ASKED_MAX)
+		return false;
+	loop_timer_stop(&call->wait);
+	call->awaits_person = true;
+	g_free(call->grant);
+	call->grant = g_error_matches(error, MUX_ERROR, MUX_ERROR_SCOPE) ? g_strdup(call->up->grant)
+									 : NULL;
+	call->asked++;
+	if (call->handlers.sign_in(call, error, call->user))
+		return true;
+	call->awaits_person = false;
+	return false;
 }
 
 static void on_wait(void *user)
@@ -95,7 +125,9 @@ static void on_wait(void *user)
 	if (call->up->state == UPSTREAM_READY)
 		return;
 	if (call->up->state == UPSTREAM_SIGNED_OUT) {
-		call_fail(call, call->up->error);
+		g_autoptr(GError) error = g_error_copy(call->up->error);
+		if (!call_ask(call, error))
+			call_fail(call, error);
 		return;
 	}
 	call_fail_text(call, MUX_ERROR_TIMEOUT, "no connection to the server in time");
@@ -178,6 +210,14 @@ static bool call_again(struct UpstreamCall *call, const struct ExchangeResult *r
 			upstream_renew(up, call->generation);
 		return true;
 	}
+	if (result->status == 401 && call->token && !call->reauthorized &&
+		up->state != UPSTREAM_SIGNED_OUT) {
+		call->reauthorized = true;
+		wait_for_upstream(call);
+		if (up->state == UPSTREAM_READY && secret_equal(call->token, up->token))
+			upstream_refused(up, call->token, result->challenge);
+		return true;
+	}
 	if (call->body_era == ERA_MODERN && !call->relisted &&
 		exchange_error_code(result) == RPC_HEADER_MISMATCH) {
 		call->relisted = true;
@@ -209,6 +249,15 @@ static void call_end(struct UpstreamCall *call, struct ExchangeResult *result)
 		call_free(call);
 		return;
 	}
+	if (result->status == 401 && call_ask(call, result->error))
+		return;
+	g_autoptr(GError) scope =
+		result->status == 403 ? upstream_insufficient(call->up, result->challenge) : NULL;
+	if (scope) {
+		if (!call_ask(call, scope))
+			call_fail(call, scope);
+		return;
+	}
 	bool timed_out = g_error_matches(result->error, MUX_ERROR, MUX_ERROR_TIMEOUT);
 	if (timed_out && call->body_era == ERA_LEGACY)
 		upstream_post_cancelled(call->up, call->headers, call->id, "timed out");
@@ -226,6 +275,8 @@ static void on_done(struct Exchange *exchange, struct ExchangeResult *result, vo
 	struct Upstream *up = call->up;
 	if (call->generation == up->generation && !exchange_lost_session(result))
 		up->session_worked = true;
+	if (call->token && result->status >= 200 && result->status <= 299 && up->credential)
+		credential_accepted(up->credential, call->token);
 	if (!call_again(call, result))
 		call_end(call, result);
 	send_next(up);
@@ -254,6 +305,9 @@ static void call_send(struct UpstreamCall *call, struct JsonValue arguments)
 	loop_timer_stop(&call->wait);
 	call->generation = up->generation;
 	call->in_session = up->session != NULL;
+	secret_ref(up->token);
+	secret_unref(call->token);
+	call->token = up->token;
 	up->in_flight++;
 	call->exchange = exchange_start(&spec, &handlers, call);
 }
@@ -308,19 +362,21 @@ struct UpstreamCall *upstream_call(struct Upstream *up, const struct UpstreamReq
 	else
 		up->calls = call;
 	up->last_call = call;
-	if (up->state == UPSTREAM_READY && up->in_flight < IN_FLIGHT_MAX) {
+	bool can_go = up->state == UPSTREAM_READY && upstream_has_token(up);
+	if (can_go && up->in_flight < IN_FLIGHT_MAX) {
 		call_phrase(call, request);
 		return call;
 	}
 	call->kept_text = slice_dup(request->message->text);
 	call->kept_name = slice_dup(request->name);
 	call->kept_client_info = slice_dup(request->client_info);
-	if (up->state == UPSTREAM_SIGNED_OUT)
+	wait_for_upstream(call);
+	if (up->state == UPSTREAM_READY && !can_go)
+		upstream_authorize(up);
+	else if (up->state == UPSTREAM_SIGNED_OUT && !up->credential)
 		loop_timer_start(up->shared.loop, &call->wait, 0, on_wait, call);
 	else
-		wait_for_upstream(call);
-	if (up->state == UPSTREAM_CLOSED || up->state == UPSTREAM_FAILED)
-		upstream_start_open(up);
+		upstream_open(up, up->preferred); /* perhaps somebody has signed in meanwhile */
 	return call;
 }
 
@@ -350,7 +406,8 @@ void upstream_call_cancel(struct UpstreamCall *call)
 static struct UpstreamCall *find_waiting(const struct Upstream *up)
 {
 	struct UpstreamCall *call = up->n_calls > up->in_flight ? up->calls : NULL;
-	while (call && (call->exchange || call->waits_for_list || call->refused))
+	while (call &&
+		(call->exchange || call->waits_for_list || call->refused || call->awaits_person))
 		call = call->next;
 	return call;
 }
@@ -362,6 +419,10 @@ static void send_next(struct Upstream *up)
 	struct UpstreamCall *call;
 	while (up->state == UPSTREAM_READY && !up->shut_down && up->in_flight < IN_FLIGHT_MAX &&
 		(call = find_waiting(up))) {
+		if (!upstream_has_token(up)) {
+			upstream_authorize(up);
+			return;
+		}
 		if (call->body)
 			call_resend(call);
 		else
@@ -376,18 +437,42 @@ void upstream_calls_ready(struct Upstream *up)
 
 /* Those that wait now fail; handlers may cancel some of them, and what they start belongs to the next
  * attempt. */
-void upstream_calls_failed(struct Upstream *up, const GError *error)
+static void fail_waiting(struct Upstream *up, const GError *error, bool ask)
 {
 	for (struct UpstreamCall *call = up->calls; call; call = call->next)
-		call->doomed = !call->exchange;
+		call->doomed = !call->exchange && !call->awaits_person;
 	struct UpstreamCall *call = up->calls;
 	while (call) {
 		if (!call->doomed) {
 			call = call->next;
 			continue;
 		}
-		call_fail(call, error);
+		call->doomed = false;
+		if (!ask || !call_ask(call, error))
+			call_fail(call, error);
 		call = up->calls;
+	}
+}
+
+void upstream_calls_failed(struct Upstream *up, const GError *error)
+{
+	fail_waiting(up, error, false);
+}
+
+void upstream_calls_signed_out(struct Upstream *up, const GError *error)
+{
+	fail_waiting(up, error, true);
+}
+
+void upstream_calls_signed_in(struct Upstream *up)
+{
+	for (struct UpstreamCall *call = up->calls; call; call = call->next) {
+		bool same = call->grant && g_strcmp0(call->grant, up->grant) == 0;
+		if (!call->awaits_person || same)
+			continue;
+		call->awaits_person = false;
+		call->reauthorized = false;
+		wait_for_upstream(call);
 	}
 }
 

@@ -384,6 +384,10 @@ static void read_body(struct Exchange *ex, struct HttpRequest *http)
 	struct ExchangeResult result = {.status = http_request_status(http)};
 	g_autoptr(GError) error = NULL;
 	size_t len = 0;
+	bool refused = result.status == 401 || result.status == 403;
+	g_autofree char *challenge =
+		refused ? http_request_header_all(http, "www-authenticate") : NULL;
+	result.challenge = challenge;
 	result.bytes = buffer_steal(http_request_body(http), &len);
 	const char *why = ex->is_json ? "it is empty" : NULL;
 	ex->busy++;

@@ -1,7 +1,7 @@
 /* Opening an upstream: which era does it speak, then the handshake of that era.
  *
  * The IDE's era is probed first, so that a server of both eras needs no translation; what was learnt
- * earlier (era.json) only saves the probe that would fail. What an answer proves stands in decisions.md:
+ * earlier (era.json) only saves the probe that would fail. What an answer proves:
  * 401 and 403 ask for a sign-in; 429, 5xx, time-outs and broken connections prove nothing; -32020, -32021
  * and -32022 prove modern; -32601 to server/discover, another 4xx, or a result that is no DiscoverResult
  * prove legacy.
@@ -29,15 +29,26 @@ static void on_retry(void *user)
 	upstream_start_open(user);
 }
 
-static void open_failed(struct Upstream *up, enum UpstreamState state, GError *error)
+void upstream_open_later(struct Upstream *up)
+{
+	unsigned pause = upstream_backoff(&up->retry_ms);
+	loop_timer_start(up->shared.loop, &up->retry, pause, on_retry, up);
+}
+
+void upstream_open_failed(struct Upstream *up, enum UpstreamState state, GError *error)
 {
 	log_info(up->connector->name, "not open: %s", error->message);
-	if (state == UPSTREAM_FAILED) {
-		unsigned pause = upstream_backoff(&up->retry_ms);
-		loop_timer_start(up->shared.loop, &up->retry, pause, on_retry, up);
-	}
+	drop_probe(up);
+	if (state == UPSTREAM_FAILED)
+		upstream_calls_signed_in(up); /* they have waited for this */
+	if (state == UPSTREAM_FAILED ||
+		(up->credential && credential_state(up->credential) == CREDENTIAL_GOOD))
+		upstream_open_later(up);
 	upstream_set_state(up, state, error);
-	upstream_calls_failed(up, error);
+	if (state == UPSTREAM_SIGNED_OUT)
+		upstream_calls_signed_out(up, error);
+	else
+		upstream_calls_failed(up, error);
 	g_error_free(error);
 }
 
@@ -48,8 +59,11 @@ static void opened(struct Upstream *up)
 	up->renewed_us = up->renewing ? g_get_monotonic_time() : 0;
 	up->renewing = false;
 	up->session_worked = false;
+	up->reauthorized = false;
+	up->list_reauthorized = false;
 	log_info(up->connector->name, "open, revision %s", up->revision);
 	upstream_set_state(up, UPSTREAM_READY, NULL);
+	upstream_calls_signed_in(up);
 	upstream_calls_ready(up);
 	upstream_start_listing(up);
 	upstream_start_stream(up);
@@ -57,7 +71,8 @@ static void opened(struct Upstream *up)
 
 static void fail_text(struct Upstream *up, const char *text)
 {
-	open_failed(up, UPSTREAM_FAILED, g_error_new_literal(MUX_ERROR, MUX_ERROR_UPSTREAM, text));
+	upstream_open_failed(
+		up, UPSTREAM_FAILED, g_error_new_literal(MUX_ERROR, MUX_ERROR_UPSTREAM, text));
 }
 
 /* Takes what both kinds of answer have. */
@@ -84,7 +99,7 @@ static bool set_revision(struct Upstream *up, const char *revision, const char *
 	GError *error = NULL;
 	if (phrase_session_headers(up, &error))
 		return true;
-	open_failed(up, UPSTREAM_FAILED, error);
+	upstream_open_failed(up, UPSTREAM_FAILED, error);
 	return false;
 }
 
@@ -96,18 +111,37 @@ static bool proves_modern(int64_t code)
 	       code == RPC_UNSUPPORTED_VERSION;
 }
 
+/* 401 or 403. */
+static void refused(struct Upstream *up, const struct ExchangeResult *result)
+{
+	bool with_token = result->status == 401 && up->probed;
+	if (with_token && !up->reauthorized && !secret_equal(up->probed, up->useless)) {
+		/* A token that came while the probe was under way has not been tried yet. */
+		up->reauthorized = secret_equal(up->probed, up->token);
+		upstream_refused(up, up->probed, result->challenge);
+		return;
+	}
+	if (with_token) {
+		secret_unref(up->useless);
+		up->useless = secret_ref(up->probed);
+	}
+	GError *error = result->status == 403 ? upstream_insufficient(up, result->challenge) : NULL;
+	if (!error) {
+		error = g_error_copy(result->error);
+		g_prefix_error(&error, "the server wants a sign-in: ");
+	}
+	/* Where nobody can sign in, the answer may still change. */
+	upstream_open_failed(up,
+		up->connector->auth == AUTH_NONE ? UPSTREAM_FAILED : UPSTREAM_SIGNED_OUT, error);
+}
+
 /* True if the result settled the matter without saying anything of eras. */
 static bool proves_nothing(struct Upstream *up, const struct ExchangeResult *result)
 {
 	if (proves_modern(exchange_error_code(result)))
 		return false; /* whatever the status */
 	if (result->status == 401 || result->status == 403) {
-		GError *error = g_error_copy(result->error);
-		g_prefix_error(&error, "the server wants a sign-in: ");
-		/* Without accounts nobody can sign in, but the answer may change. */
-		open_failed(up,
-			up->connector->auth == AUTH_NONE ? UPSTREAM_FAILED : UPSTREAM_SIGNED_OUT,
-			error);
+		refused(up, result);
 		return true;
 	}
 	/* A server may also be silent because it does not know what it was asked: the next attempt
@@ -118,7 +152,7 @@ static bool proves_nothing(struct Upstream *up, const struct ExchangeResult *res
 	bool by_transport = result->error && result->status < 300 &&
 			    !g_error_matches(result->error, MUX_ERROR, MUX_ERROR_UPSTREAM);
 	if (by_status || by_transport) {
-		open_failed(up, UPSTREAM_FAILED, g_error_copy(result->error));
+		upstream_open_failed(up, UPSTREAM_FAILED, g_error_copy(result->error));
 		return true;
 	}
 	return false;
@@ -179,6 +213,12 @@ static void on_discover(struct Exchange *exchange, struct ExchangeResult *result
 		versions = json_get(json_get(result->message.error.raw, "data").raw, "supported");
 	else if (!result->error && result->has_message && result->message.kind == RPC_RESULT)
 		versions = json_get(result->message.result.raw, "supportedVersions");
+	/* It refuses the revision that it names as supported: once more may help. */
+	if (unsupported && lists_revision(versions, true) && !up->version_again) {
+		up->version_again = true;
+		probe(up, ERA_MODERN);
+		return;
+	}
 	if (!unsupported && lists_revision(versions, true)) {
 		take_server(up, result->message.result.raw);
 		if (!set_revision(up, MCP_MODERN, NULL))
@@ -262,10 +302,12 @@ static void probe(struct Upstream *up, enum Era era)
 	up->era = era;
 	int64_t id = up->next_id++;
 	g_clear_pointer(&up->session, g_free);
+	secret_unref(up->probed);
+	up->probed = secret_ref(up->token);
 	struct ExchangeSpec spec = upstream_exchange_spec(up, OWN_REQUEST_MS, OWN_REQUEST_MS);
 	spec.id = id;
 	spec.repeatable = true;
-	g_free(up->probe_body);
+	g_clear_pointer(&up->probe_body, g_free);
 	if (era == ERA_MODERN) {
 		if (!set_revision(up, MCP_MODERN, NULL))
 			return;
@@ -302,13 +344,23 @@ void upstream_start_open(struct Upstream *up)
 		return;
 	loop_timer_stop(&up->retry);
 	upstream_set_state(up, UPSTREAM_OPENING, NULL);
+	up->reauthorized = false;
+	up->listed = false;
+	if (up->credential)
+		upstream_authorize(up);
+	else
+		upstream_probe(up);
+}
+
+void upstream_probe(struct Upstream *up)
+{
 	GError *error = NULL;
 	if (!phrase_base_headers(up, &error)) {
-		open_failed(up, UPSTREAM_FAILED, error);
+		upstream_open_failed(up, UPSTREAM_FAILED, error);
 		return;
 	}
 	up->tried = 0;
-	up->listed = false;
+	up->version_again = false;
 	probe(up, first_era(up));
 }
 

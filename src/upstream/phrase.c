@@ -102,6 +102,18 @@ static bool add(struct HttpHeaders *headers, const char *name, const char *value
 	return false;
 }
 
+/* The token in the header that the connector wants it in (RFC 6750, 2.1). */
+static bool add_credential(struct HttpHeaders *headers, const struct Upstream *up, GError **error)
+{
+	bool is_key = up->connector->auth == AUTH_API_KEY;
+	const char *name = is_key ? up->connector->api_key_header : "Authorization";
+	const char *prefix = is_key ? up->connector->api_key_prefix : "Bearer ";
+	char *value = g_strconcat(prefix, secret_reveal(up->token).data, NULL);
+	bool good = add(headers, name, value, error);
+	secret_free_text(value);
+	return good;
+}
+
 bool phrase_base_headers(struct Upstream *up, GError **error)
 {
 	struct HttpHeaders *headers = http_headers_new();
@@ -111,6 +123,7 @@ bool phrase_base_headers(struct Upstream *up, GError **error)
 		const struct HeaderConfig *header = up->connector->headers->pdata[i];
 		good = add(headers, header->name, header->value, error);
 	}
+	good = good && (!up->token || add_credential(headers, up, error));
 	if (good) {
 		http_headers_unref(up->base_headers);
 		up->base_headers = http_headers_ref(headers);

@@ -22,6 +22,9 @@ struct Stream {
 	bool reopened;
 	bool cut; /* the connection broke */
 	bool resumed; /* the request named the last event */
+	struct Secret *token; /* that it was asked for with */
+	bool reauthorized; /* a token was renewed since it was open last */
+	bool waits; /* for another token */
 };
 
 static void open_stream(void *user);
@@ -51,6 +54,8 @@ static void on_head(struct HttpRequest *http, void *user)
 			    exchange_is_media_type(
 				    http_request_header(http, "content-type"), "text/event-stream");
 	sse_restart(&stream->sse);
+	if (stream->is_stream)
+		stream->reauthorized = false;
 	/* A change may have been missed, unless the server itself ended the stream to be polled and has
 	 * been told where it ended. */
 	if (stream->is_stream && stream->reopened && (stream->cut || !stream->resumed))
@@ -109,6 +114,12 @@ static void on_done(struct HttpRequest *http, const GError *error, void *user)
 		upstream_renew(stream->up, stream->up->generation); /* frees this stream */
 		return;
 	}
+	if (stream->status == 401 && stream->token && !stream->reauthorized) {
+		stream->reauthorized = true;
+		stream->waits = true;
+		upstream_refused(stream->up, stream->token, NULL);
+		return;
+	}
 	bool refused =
 		!error && !stream->is_stream && stream->status < 500 && stream->status != 429;
 	if (!refused) {
@@ -148,6 +159,8 @@ static void open_stream(void *user)
 		.connect_timeout_ms = up->shared.mux->connect_timeout_ms,
 		.max_body = up->shared.mux->max_message,
 	};
+	secret_unref(stream->token);
+	stream->token = secret_ref(up->token);
 	stream->is_stream = false;
 	stream->status = 0;
 	stream->http = http_request_start(up->shared.http, &spec, &handlers, stream);
@@ -164,6 +177,20 @@ void upstream_start_stream(struct Upstream *up)
 	open_stream(stream);
 }
 
+void upstream_resume_stream(struct Upstream *up, bool authorized)
+{
+	struct Stream *stream = up->stream;
+	if (!stream || !stream->waits)
+		return;
+	stream->waits = false;
+	if (authorized) {
+		open_stream(stream);
+	} else {
+		stream->reauthorized = false;
+		reopen_later(stream);
+	}
+}
+
 void upstream_stop_stream(struct Upstream *up)
 {
 	struct Stream *stream = g_steal_pointer(&up->stream);
@@ -172,6 +199,7 @@ void upstream_stop_stream(struct Upstream *up)
 	loop_timer_stop(&stream->pause);
 	http_request_cancel(stream->http);
 	http_headers_unref(stream->headers);
+	secret_unref(stream->token);
 	sse_release(&stream->sse);
 	g_free(stream->body);
 	g_free(stream);

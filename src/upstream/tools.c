@@ -11,6 +11,7 @@ struct Listing {
 	struct ToolList *list;
 	struct Exchange *exchange;
 	char *body;
+	struct Secret *token; /* that the page was asked for with */
 	char *cursor; /* raw string of the page under way, NULL for the first */
 	unsigned pages;
 	unsigned skipped;
@@ -26,6 +27,7 @@ static void listing_free(struct Listing *listing)
 		return;
 	exchange_cancel(listing->exchange);
 	tool_list_unref(listing->list);
+	secret_unref(listing->token);
 	g_free(listing->body);
 	g_free(listing->cursor);
 	g_free(listing);
@@ -55,9 +57,17 @@ static void settle(struct Upstream *up, const GError *error)
 			on_relist, up);
 	} else {
 		up->relist_ms = 0;
+		up->list_reauthorized = false;
 	}
 	up->list_renewed = false;
 	up->listed = true;
+}
+
+void upstream_listing_failed(struct Upstream *up, const GError *error)
+{
+	up->list_reauthorized = false;
+	settle(up, error);
+	up->handlers.state(up, up->user);
 }
 
 /* A new list is in place; tells whoever waits. */
@@ -153,6 +163,20 @@ static void on_page(struct Exchange *exchange, struct ExchangeResult *result, vo
 	struct Listing *listing = user;
 	struct Upstream *up = listing->up;
 	listing->exchange = NULL;
+	if (result->status == 401 && listing->token && !up->list_reauthorized) {
+		up->list_reauthorized = true;
+		up->listed = false;
+		up->listing = NULL;
+		upstream_refused(up, listing->token, result->challenge);
+		listing_free(listing);
+		return;
+	}
+	g_autoptr(GError) scope =
+		result->status == 403 ? upstream_insufficient(up, result->challenge) : NULL;
+	if (scope) {
+		give_up(listing, scope);
+		return;
+	}
 	if (up->session && exchange_lost_session(result) && !up->list_renewed) {
 		/* A page that is refused in the new session too is an error. */
 		up->list_renewed = true;
@@ -190,6 +214,8 @@ static void next_page(struct Listing *listing)
 		listing->cursor ? g_strdup_printf("\"cursor\":%s", listing->cursor) : g_strdup("");
 	g_free(listing->body);
 	listing->body = phrase_own_request(up, id, "tools/list", params);
+	secret_unref(listing->token);
+	listing->token = secret_ref(up->token);
 	struct ExchangeSpec spec = upstream_exchange_spec(up, OWN_REQUEST_MS, OWN_REQUEST_MS);
 	spec.id = id;
 	spec.headers = phrase_headers(up, "tools/list");

@@ -25,7 +25,10 @@ struct Upstream *upstream_new(const struct UpstreamShared *shared,
 	up->call_headers = g_hash_table_new_full(
 		g_str_hash, g_str_equal, g_free, (GDestroyNotify)http_headers_unref);
 	g_queue_init(&up->posts);
-	if (connector->auth != AUTH_NONE) {
+	if (connector->auth != AUTH_NONE && shared->auth) {
+		up->credential =
+			credential_new(shared->auth, connector, upstream_on_credential, up);
+	} else if (connector->auth != AUTH_NONE) {
 		up->state = UPSTREAM_SIGNED_OUT;
 		up->error = g_error_new(MUX_ERROR, MUX_ERROR_SIGN_IN, "nobody has signed in");
 	}
@@ -42,6 +45,7 @@ void upstream_free(struct Upstream *up)
 	upstream_stop_stream(up);
 	upstream_calls_drop(up);
 	upstream_drop_posts(up);
+	upstream_release_account(up);
 	loop_timer_stop(&up->farewell);
 	g_clear_error(&up->error);
 	g_clear_error(&up->list_error);
@@ -58,7 +62,8 @@ void upstream_free(struct Upstream *up)
 void upstream_open(struct Upstream *up, enum Era preferred)
 {
 	up->preferred = preferred;
-	if (up->state == UPSTREAM_CLOSED || up->state == UPSTREAM_FAILED)
+	up->wanted = true;
+	if (up->connector->auth == AUTH_NONE || up->credential)
 		upstream_start_open(up);
 }
 
@@ -80,6 +85,7 @@ void upstream_shutdown(struct Upstream *up)
 	if (up->shut_down)
 		return;
 	up->shut_down = true;
+	upstream_stop_authorizing(up);
 	upstream_stop_open(up);
 	upstream_stop_listing(up);
 	upstream_stop_stream(up);
@@ -92,7 +98,7 @@ void upstream_shutdown(struct Upstream *up)
 
 bool upstream_is_quiet(const struct Upstream *up)
 {
-	return up->posts.length == 0;
+	return up->posts.length == 0 && !(up->credential && credential_is_renewing(up->credential));
 }
 
 const struct ConnectorConfig *upstream_connector(const struct Upstream *up)

@@ -65,17 +65,28 @@ static inline void ide_on_pressure(bool high, void *user)
 	ide->pressures++;
 }
 
-/* INI with @0, @1 and @2 for the peers' URLs. */
-static inline void ide_init(struct Ide *ide, const char *ini)
+/* All that a router needs, but for the router. */
+static inline void ide_prepare(struct Ide *ide)
 {
-	static const struct OutHandlers out_handlers = {ide_on_closed, ide_on_out_pressure};
 	struct HttpOptions http = {.max_connections = 200, .user_agent = "mcp-mux-test/1"};
 	*ide = (struct Ide){0};
 	fixture_init(&ide->fixture);
+	for (unsigned i = 0; i < PEERS_MAX; i++)
+		peer_init(&ide->peers[i], &ide->fixture);
+	ide->client = http_client_new(ide->fixture.loop, &http, NULL);
+	ide->eras = era_store_new(NULL);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ide->fds), 0);
+	ide->in = g_string_new(NULL);
+	ide->lines = g_ptr_array_new_with_free_func(g_free);
+}
+
+/* INI with @0, @1 and @2 for the peers' URLs; AUTH NULL: there are no accounts. */
+static inline void ide_start(struct Ide *ide, const char *ini, struct AuthShared *auth)
+{
+	static const struct OutHandlers out_handlers = {ide_on_closed, ide_on_out_pressure};
 	g_autofree char *text = g_strdup(ini);
 	for (unsigned i = 0; i < PEERS_MAX; i++) {
 		char place[] = {'@', (char)('0' + i), '\0'};
-		peer_init(&ide->peers[i], &ide->fixture);
 		g_auto(GStrv) parts = g_strsplit(text, place, -1);
 		g_free(text);
 		text = g_strjoinv(ide->peers[i].url, parts);
@@ -85,16 +96,13 @@ static inline void ide_init(struct Ide *ide, const char *ini)
 	ide->config = config_parse(NULL, &user, &error);
 	if (error)
 		fail_msg("%s", error->message);
-	ide->client = http_client_new(ide->fixture.loop, &http, NULL);
-	ide->eras = era_store_new(NULL);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ide->fds), 0);
-	ide->in = g_string_new(NULL);
-	ide->lines = g_ptr_array_new_with_free_func(g_free);
+	if (auth)
+		auth->mux = &ide->config->mux;
 	ide->watch = loop_watch(ide->fixture.loop, ide->fds[1], G_IO_IN, ide_on_output, ide);
 	ide->out = out_queue_new(ide->fixture.loop, ide->fds[0], 64 << 20, &out_handlers, ide);
 	const struct RouterOptions options = {
 		.config = ide->config,
-		.upstream = {ide->fixture.loop, ide->client, &ide->config->mux, ide->eras},
+		.upstream = {ide->fixture.loop, ide->client, &ide->config->mux, ide->eras, auth},
 		.out = ide->out,
 		.output_bytes = 64 << 20,
 		.config_path = "/home/me/mcp-mux.ini",
@@ -104,7 +112,14 @@ static inline void ide_init(struct Ide *ide, const char *ini)
 	ide->router = router_new(&options);
 }
 
-static inline void ide_release(struct Ide *ide)
+static inline void ide_init(struct Ide *ide, const char *ini)
+{
+	ide_prepare(ide);
+	ide_start(ide, ini, NULL);
+}
+
+/* All but the loop. */
+static inline void ide_stop(struct Ide *ide)
 {
 	router_free(ide->router);
 	out_queue_free(ide->out);
@@ -118,6 +133,11 @@ static inline void ide_release(struct Ide *ide)
 	config_free(ide->config);
 	g_string_free(ide->in, TRUE);
 	g_ptr_array_unref(ide->lines);
+}
+
+static inline void ide_release(struct Ide *ide)
+{
+	ide_stop(ide);
 	fixture_release(&ide->fixture);
 }
 

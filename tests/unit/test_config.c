@@ -427,7 +427,7 @@ static void other_texts_have_their_forms(void **state)
 	refuse_key("client_id = \xc3\xa4", "user.ini:3: client_id: not a client's id; expected "
 					   "visible ASCII characters, at most 2048");
 	refuse_key("client_metadata_url = http://a.example/c",
-		"user.ini:3: client_metadata_url: plain http to another machine; expected an https "
+		"user.ini:3: client_metadata_url: plain http; expected an https "
 		"URL");
 	refuse_key("client_metadata_url = x",
 		"user.ini:3: client_metadata_url: not a URL that can be used: it is no URL; "

@@ -143,7 +143,7 @@ static void test_the_name_and_the_clients_own_info(void **state)
 	up_open_modern(&u, QUIET_TOOLS, ADD_TOOL);
 	static const char message[] = SAID "{\"arguments\":{},\"name\":\"c_x\"}}";
 	static const struct UpstreamCallHandlers handlers = {
-		ask_on_answer, ask_on_failed, ask_on_progress};
+		ask_on_answer, ask_on_failed, ask_on_progress, NULL};
 	struct RpcMessage rpc;
 	struct McpParams params;
 	const char *why;

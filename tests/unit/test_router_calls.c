@@ -320,7 +320,7 @@ static void test_a_connector_that_is_not_connected(void **state)
 	ide_say(&ide, CALL_TOOL("5", "mcp_mux__connectors"));
 	g_autofree char *own = ide_answer(&ide, "5");
 	assert_has(own, "- o: Own, sign-in needed");
-	assert_has(own, "- down: down, not reachable");
+	assert_has(own, "- down: down, not available");
 	assert_has(own, "HTTP 500");
 	ide_release(&ide);
 }

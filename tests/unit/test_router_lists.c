@@ -38,7 +38,7 @@ static void test_one_sorted_list_of_all(void **state)
 	ide_hear_nothing(&ide); /* it waits for all of them */
 	ide_serve_legacy(&ide, 0, TOOL("own"));
 	g_autofree char *answer = ide_answer(&ide, "1");
-	assert_names(answer, "own zoo__c wiki__a wiki__b mcp_mux__connectors");
+	assert_names(answer, "own zoo__c wiki__a wiki__b mcp_mux__connectors mcp_mux__connect");
 	assert_has(answer, "{\"x\":[1.10,\"\\u00e4\"],\"name\":\"zoo__c\",");
 	assert_lacks(answer, "ttlMs");
 	ide_hear_nothing(&ide); /* the IDE has all there is, so nothing has changed */
@@ -76,16 +76,16 @@ static void test_one_that_hangs_does_not_cost_the_others(void **state)
 	clock_jump(&ide.fixture, 700);
 	g_autofree char *first = ide_answer(&ide, "1");
 	g_autofree char *third = ide_answer(&ide, "3");
-	assert_names(first, "a__x mcp_mux__connectors");
-	assert_names(third, "a__x mcp_mux__connectors");
+	assert_names(first, "a__x mcp_mux__connectors mcp_mux__connect");
+	assert_names(third, "a__x mcp_mux__connectors mcp_mux__connect");
 	/* Its time is over, so the next list does not wait. */
 	g_autofree char *fourth = ide_list(&ide);
-	assert_names(fourth, "a__x mcp_mux__connectors");
+	assert_names(fourth, "a__x mcp_mux__connectors mcp_mux__connect");
 	/* What arrives late is announced. */
 	ide_serve_legacy(&ide, 1, TOOL("y"));
 	g_free(ide_notice(&ide, LIST_CHANGED));
 	g_autofree char *fifth = ide_list(&ide);
-	assert_names(fifth, "a__x b__y mcp_mux__connectors");
+	assert_names(fifth, "a__x b__y mcp_mux__connectors mcp_mux__connect");
 	ide_hear_nothing(&ide);
 	ide_release(&ide);
 }
@@ -100,7 +100,7 @@ static void test_one_that_fails_is_not_waited_for(void **state)
 	ide_serve_legacy(&ide, 0, TOOL("x"));
 	hit_reply(peer_await(&ide.peers[1], "initialize"), 429, "", "");
 	g_autofree char *answer = ide_answer(&ide, "1");
-	assert_names(answer, "a__x mcp_mux__connectors");
+	assert_names(answer, "a__x mcp_mux__connectors mcp_mux__connect");
 	clock_jump(&ide.fixture, 1100);
 	ide_serve_legacy(&ide, 1, TOOL("y"));
 	g_free(ide_notice(&ide, LIST_CHANGED));
@@ -160,7 +160,7 @@ static void test_toggles_and_allow_lists_hide(void **state)
 	ide_initialize(&ide, "2025-11-25");
 	ide_serve_legacy(&ide, 0, TOOL("x") "," TOOL("xx") "," TOOL("y"));
 	g_autofree char *answer = ide_list(&ide);
-	assert_names(answer, "a__x mcp_mux__connectors");
+	assert_names(answer, "a__x mcp_mux__connectors mcp_mux__connect");
 	ide_exchange(&ide, LEGACY("1", "tools/call", "\"name\":\"a__xx\""), "1", "-32602");
 	ide_exchange(&ide, LEGACY("2", "tools/call", "\"name\":\"a__y\""), "2", "-32602");
 	peer_await_none(&ide.peers[0], "tools/call");
@@ -206,7 +206,7 @@ static void test_a_list_may_be_the_first_request(void **state)
 	ide_hear_nothing(&ide);
 	ide_serve_modern(&ide, 0, TOOL("x"));
 	g_autofree char *answer = ide_answer(&ide, "1");
-	assert_names(answer, "a__x mcp_mux__connectors");
+	assert_names(answer, "a__x mcp_mux__connectors mcp_mux__connect");
 	assert_has(answer, "{\"resultType\":\"complete\",\"tools\":[");
 	assert_has(answer, "\"cacheScope\":\"private\"");
 	assert_has(answer, "\"io.modelcontextprotocol/serverInfo\":{\"name\":\"mcp-mux\"");
@@ -272,7 +272,7 @@ static void test_schemas_that_legacy_clients_cannot_take(void **state)
 	g_autofree char *legacy = ide_list(&ide);
 	assert_lacks(legacy, "\"outputSchema\":{\"type\":\"array\"}");
 	assert_has(legacy, "\"outputSchema\":{\"type\":\"object\"}");
-	assert_names(legacy, "a__x a__y mcp_mux__connectors");
+	assert_names(legacy, "a__x a__y mcp_mux__connectors mcp_mux__connect");
 	ide_release(&ide);
 }
 

@@ -172,6 +172,25 @@ static void test_what_proves_modern(void **state)
 }
 
 /* It is modern, so nothing of the other era is tried, but it does not speak our revision. */
+/* A server that refuses the revision which it names as supported is asked once more. */
+static void test_a_refusal_of_what_is_supported_is_asked_again_once(void **state)
+{
+	(void)state;
+	static const char refusal[] = "{\"jsonrpc\":\"2.0\",\"id\":%u,\"error\":{\"code\":-32022,"
+				      "\"message\":\"no\",\"data\":{\"supported\":[\"" MCP_MODERN
+				      "\"]}}}";
+	struct Up u;
+	up_init(&u);
+	upstream_open(u.up, ERA_MODERN);
+	for (unsigned id = 1; id <= 2; id++) {
+		g_autofree char *body = g_strdup_printf(refusal, id);
+		hit_reply(peer_await(&u.peer, "server/discover"), 400, "", body);
+	}
+	assert_failed_with(&u, UPSTREAM_FAILED, MUX_ERROR_UPSTREAM, "refused revision");
+	peer_await_none(&u.peer, "initialize");
+	up_release(&u);
+}
+
 static void test_modern_of_another_revision_is_an_error(void **state)
 {
 	(void)state;
@@ -545,6 +564,7 @@ int main(void)
 		cmocka_unit_test(test_what_proves_legacy),
 		cmocka_unit_test(test_what_proves_modern),
 		cmocka_unit_test(test_modern_of_another_revision_is_an_error),
+		cmocka_unit_test(test_a_refusal_of_what_is_supported_is_asked_again_once),
 		cmocka_unit_test(test_what_proves_nothing),
 		cmocka_unit_test(test_a_hanging_probe_times_out),
 		cmocka_unit_test(test_endless_comments_do_not_keep_a_probe_alive),

@@ -49,7 +49,7 @@ static inline void up_init_with(struct Up *u, const char *keys)
 	if (error)
 		fail_msg("%s", error->message);
 	u->eras = era_store_new(NULL);
-	struct UpstreamShared shared = {u->fixture.loop, u->client, &u->config->mux, u->eras};
+	struct UpstreamShared shared = {u->fixture.loop, u->client, &u->config->mux, u->eras, NULL};
 	u->up = upstream_new(&shared, u->config->connectors->pdata[0], &handlers, u);
 }
 
@@ -199,7 +199,7 @@ static inline void ask_on_progress(
 static inline void ask_start(struct Up *u, struct Ask *ask, enum Era era, const char *message)
 {
 	static const struct UpstreamCallHandlers handlers = {
-		ask_on_answer, ask_on_failed, ask_on_progress};
+		ask_on_answer, ask_on_failed, ask_on_progress, NULL};
 	struct RpcMessage rpc;
 	struct McpParams params;
 	const char *why;

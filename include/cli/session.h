@@ -1,0 +1,26 @@
+/* What a command needs that talks to servers or to the keyring: the loop on the default main context, HTTP, accounts. */
+#ifndef MCP_MUX_CLI_SESSION_H
+#define MCP_MUX_CLI_SESSION_H
+
+#include "auth/shared.h"
+#include "upstream/upstream.h"
+
+struct Session {
+	struct Loop *loop;
+	struct HttpClient *http;
+	struct EraStore *eras;
+	struct AuthShared auth;
+	struct UpstreamShared upstream;
+};
+
+/* MAX_CONNECTIONS: kept open between requests. MAY_PROMPT: the keyring may ask the person to unlock it. CHANGED (may be
+ * NULL): the keyring changed. False if HTTP cannot start. SESSION must stay where it is. */
+bool session_init(struct Session *session, const struct Config *config, unsigned max_connections,
+	bool may_prompt, void (*changed)(void *user), void *user, GError **error);
+/* Everything that was made with it must be gone. Also after session_init failed. */
+void session_release(struct Session *session);
+
+/* Turns the loop until DONE is true or TIMEOUT_MS (0: no limit) are over; whether DONE is true. */
+bool session_run(struct Session *session, const bool *done, unsigned timeout_ms);
+
+#endif

@@ -1,0 +1,60 @@
+#include "cli/session.h"
+
+#include "base/file.h"
+
+bool session_init(struct Session *session, const struct Config *config, unsigned max_connections,
+	bool may_prompt, void (*changed)(void *user), void *user, GError **error)
+{
+	const struct HttpOptions http = {
+		.ca_file = config->mux.ca_file,
+		.proxy = config->mux.proxy,
+		.max_connections = max_connections,
+		.user_agent = "mcp-mux/" MCP_MUX_VERSION,
+	};
+	*session = (struct Session){0};
+	session->loop = loop_new(NULL);
+	session->http = http_client_new(session->loop, &http, error);
+	if (!session->http)
+		return false;
+	g_autofree char *eras = file_state_path("era.json");
+	session->eras = era_store_new(eras);
+	session->auth = (struct AuthShared){
+		.loop = session->loop,
+		.http = session->http,
+		.keyring = keyring_new(may_prompt, changed, user),
+		.mux = &config->mux,
+	};
+	session->upstream = (struct UpstreamShared){
+		.loop = session->loop,
+		.http = session->http,
+		.mux = &config->mux,
+		.eras = session->eras,
+		.auth = &session->auth,
+	};
+	return true;
+}
+
+void session_release(struct Session *session)
+{
+	keyring_free(session->auth.keyring);
+	http_client_free(session->http);
+	era_store_free(session->eras);
+	loop_free(session->loop);
+}
+
+static void on_over(void *user)
+{
+	*(bool *)user = true;
+}
+
+bool session_run(struct Session *session, const bool *done, unsigned timeout_ms)
+{
+	struct LoopTimer timer = {0};
+	bool over = false;
+	if (timeout_ms > 0)
+		loop_timer_start(session->loop, &timer, timeout_ms, on_over, &over);
+	while (!*done && !over)
+		g_main_context_iteration(NULL, TRUE);
+	loop_timer_stop(&timer);
+	return *done;
+}
