@@ -140,25 +140,6 @@ static GString *answer_call(const struct RpcMessage *message)
 
 /* --- the protocol --- */
 
-static GString *answer_initialize(const struct RpcMessage *message)
-{
-	static const char *const revisions[] = {
-		"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"};
-	g_autofree char *asked = json_string_dup(json_get(message->params.raw, "protocolVersion"));
-	const char *revision = revisions[0];
-	struct JsonWriter w;
-
-	for (size_t i = 0; i < G_N_ELEMENTS(revisions); i++)
-		if (g_strcmp0(asked, revisions[i]) == 0)
-			revision = revisions[i];
-	demo_begin_result(&w, message->id);
-	json_member_string(&w, "protocolVersion", revision);
-	json_member_raw(&w, "capabilities", SLICE("{\"tools\":{\"listChanged\":true}}"));
-	json_member_raw(&w, "serverInfo", SLICE("{\"name\":\"demo-wiki\",\"version\":\"1.0\"}"));
-	json_member_string(&w, "instructions", "Runbooks and how-to pages of the team.");
-	return demo_end(&w);
-}
-
 static GString *answer_list(const struct RpcMessage *message)
 {
 	g_autofree char *cursor = json_string_dup(json_get(message->params.raw, "cursor"));
@@ -211,7 +192,9 @@ static enum MHD_Result open_session(
 
 	g_hash_table_insert(sessions, g_strdup(id), g_new0(struct Session, 1));
 	return demo_answer(request, MHD_HTTP_OK, "text/event-stream",
-		demo_event(answer_initialize(message)), "Mcp-Session-Id", id);
+		demo_event(demo_initialize(
+			message, "demo-wiki", "Runbooks and how-to pages of the team.", true)),
+		"Mcp-Session-Id", id);
 }
 
 static enum MHD_Result open_notices(const struct DemoRequest *request, struct Session *session)
@@ -293,5 +276,5 @@ int main(void)
 		"Drain the node, restart the unit checkout, watch the error rate.");
 	add_page("On-call handover", "Every Monday at ten; the board lists open incidents.");
 	add_page("Search index", "Rebuild it with the nightly job; it takes forty minutes.");
-	return demo_serve(handle, change_tools);
+	return demo_serve(&(struct DemoServer){.handler = handle, .change = change_tools});
 }

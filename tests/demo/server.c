@@ -15,6 +15,7 @@ enum {
 };
 
 static gint stopping;
+static char origin[32]; /* written before anybody is told the port */
 
 /* --- requests --- */
 
@@ -26,8 +27,8 @@ struct Upload {
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *url,
 	const char *method, const char *version, const char *data, size_t *data_size, void **state)
 {
-	DemoHandler *handler = *(DemoHandler **)user;
-	struct DemoRequest request = {.connection = connection, .method = method};
+	const struct DemoServer *server = user;
+	struct DemoRequest request = {.connection = connection, .method = method, .path = url};
 	struct Upload *upload = *state;
 	(void)version;
 
@@ -47,10 +48,12 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
 	}
 	if (upload->too_large)
 		return demo_answer(&request, MHD_HTTP_CONTENT_TOO_LARGE, NULL, NULL, NULL, NULL);
-	if (strcmp(url, "/mcp") != 0)
-		return demo_answer(&request, MHD_HTTP_NOT_FOUND, NULL, NULL, NULL, NULL);
 	request.body = (struct Slice){upload->body->str, upload->body->len};
-	return handler(&request);
+	if (strcmp(url, "/mcp") == 0)
+		return server->handler(&request);
+	if (server->elsewhere)
+		return server->elsewhere(&request);
+	return demo_answer(&request, MHD_HTTP_NOT_FOUND, NULL, NULL, NULL, NULL);
 }
 
 static void on_completed(void *user, struct MHD_Connection *connection, void **state,
@@ -66,7 +69,7 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **s
 	*state = NULL;
 }
 
-int demo_serve(DemoHandler *handler, void (*change)(void))
+int demo_serve(const struct DemoServer *server)
 {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -84,27 +87,38 @@ int demo_serve(DemoHandler *handler, void (*change)(void))
 
 	struct MHD_Daemon *daemon =
 		MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD, 0,
-			NULL, NULL, on_request, &handler, MHD_OPTION_SOCK_ADDR, &address,
+			NULL, NULL, on_request, (void *)server, MHD_OPTION_SOCK_ADDR, &address,
 			MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
 	if (!daemon) {
 		fprintf(stderr, "demo: no port to listen on\n");
 		return 1;
 	}
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
-	fprintf(stdout, "http://127.0.0.1:%u/mcp\n", info->port);
+	snprintf(origin, sizeof(origin), "http://127.0.0.1:%u", info->port);
+	fprintf(stdout, "%s/mcp\n", origin);
 	fflush(stdout);
 
 	while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGUSR1)
-		if (change)
-			change();
+		if (server->change)
+			server->change();
 	g_atomic_int_set(&stopping, 1);
 	MHD_stop_daemon(daemon);
 	return 0;
 }
 
+const char *demo_origin(void)
+{
+	return origin;
+}
+
 const char *demo_header(const struct DemoRequest *request, const char *name)
 {
 	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *demo_parameter(const struct DemoRequest *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
 enum MHD_Result demo_answer(const struct DemoRequest *request, unsigned status, const char *type,
@@ -122,6 +136,11 @@ enum MHD_Result demo_answer(const struct DemoRequest *request, unsigned status, 
 	enum MHD_Result queued = MHD_queue_response(request->connection, status, response);
 	MHD_destroy_response(response);
 	return queued;
+}
+
+enum MHD_Result demo_json(const struct DemoRequest *request, unsigned status, GString *json)
+{
+	return demo_answer(request, status, "application/json", json, NULL, NULL);
 }
 
 /* --- streams --- */
@@ -261,6 +280,32 @@ GString *demo_end(struct JsonWriter *w)
 	json_end_object(w);
 	json_end_object(w);
 	return w->out;
+}
+
+GString *demo_initialize(const struct RpcMessage *message, const char *name,
+	const char *instructions, bool list_changed)
+{
+	static const char *const revisions[] = {
+		"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"};
+	g_autofree char *asked = json_string_dup(json_get(message->params.raw, "protocolVersion"));
+	const char *revision = revisions[0];
+	struct JsonWriter w;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(revisions); i++)
+		if (g_strcmp0(asked, revisions[i]) == 0)
+			revision = revisions[i];
+	demo_begin_result(&w, message->id);
+	json_member_string(&w, "protocolVersion", revision);
+	json_member_raw(&w, "capabilities",
+		list_changed ? SLICE("{\"tools\":{\"listChanged\":true}}")
+			     : SLICE("{\"tools\":{}}"));
+	json_key(&w, "serverInfo");
+	json_begin_object(&w);
+	json_member_string(&w, "name", name);
+	json_member_string(&w, "version", "1.0");
+	json_end_object(&w);
+	json_member_string(&w, "instructions", instructions);
+	return demo_end(&w);
 }
 
 GString *demo_error(struct JsonValue id, int code, const char *message, const char *data)

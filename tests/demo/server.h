@@ -11,22 +11,34 @@
 struct DemoRequest {
 	struct MHD_Connection *connection;
 	const char *method; /* of HTTP */
+	const char *path;
 	struct Slice body;
 };
 
-/* Answers one complete request to /mcp with demo_answer or demo_stream, and returns what that returned. */
+/* Answers one complete request with demo_answer or demo_stream, and returns what that returned. */
 typedef enum MHD_Result DemoHandler(const struct DemoRequest *request);
 
-/* Prints the endpoint's URL as a line on stdout and serves until SIGTERM or SIGINT; CHANGE (may be NULL) is
- * called for each SIGUSR1. Returns the exit status. */
-int demo_serve(DemoHandler *handler, void (*change)(void));
+struct DemoServer {
+	DemoHandler *handler; /* of /mcp */
+	DemoHandler *elsewhere; /* of every other path; NULL: there are none */
+	void (*change)(void); /* called for each SIGUSR1; may be NULL */
+};
 
-/* A request's header, NULL if it has none of that name. */
+/* Prints the endpoint's URL as a line on stdout and serves until SIGTERM or SIGINT. Returns the exit status. */
+int demo_serve(const struct DemoServer *server);
+
+/* "http://127.0.0.1:PORT" of the server that serves. */
+const char *demo_origin(void);
+
+/* A request's header, or the parameter of that name in its query; NULL if it has none. */
 const char *demo_header(const struct DemoRequest *request, const char *name);
+const char *demo_parameter(const struct DemoRequest *request, const char *name);
 
 /* Sends BODY (freed; NULL: none) with Content-Type TYPE. HEADER: VALUE is one more header, or NULL. */
 enum MHD_Result demo_answer(const struct DemoRequest *request, unsigned status, const char *type,
 	GString *body, const char *header, const char *value);
+
+enum MHD_Result demo_json(const struct DemoRequest *request, unsigned status, GString *json);
 
 /* A stream of events, shared by the connection that sends it and whoever feeds it. */
 struct DemoStream;
@@ -49,6 +61,10 @@ GString *demo_event(GString *message);
  * returns it. */
 void demo_begin_result(struct JsonWriter *w, struct JsonValue id);
 GString *demo_end(struct JsonWriter *w);
+
+/* The answer to `initialize` in the revision that was asked for, else in the newest of the handshake era. */
+GString *demo_initialize(const struct RpcMessage *message, const char *name,
+	const char *instructions, bool list_changed);
 
 /* A JSON-RPC error. DATA is raw JSON, or NULL. */
 GString *demo_error(struct JsonValue id, int code, const char *message, const char *data);
