@@ -5,6 +5,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
+import { Keyring } from './lib/keyring.mjs';
 import { assertClean, binary, connector, slow, tempDir, writeIni } from './lib/mux.mjs';
 import { Scripted, tool } from './lib/scripted.mjs';
 import { freePort } from './lib/upstreams.mjs';
@@ -48,7 +49,8 @@ test('status groups connectors and counts exposed of allowed', async t => {
 		'[connector:notion]\nurl = https://mcp.notion.example/mcp\n' +
 		connector('idle', wiki.url, 'enabled = off') +
 		'[tools:wiki]\ndelete_space = off\n');
-	const { stdout, status } = await cli(files, ['status']);
+	const { env } = await Keyring.start(t);
+	const { stdout, status } = await cli(files, ['status'], { env });
 	assert.equal(status, 0);
 	const [connected, need, gone, off, look] = ['Connected', 'Need to connect', 'Not available', 'Switched off', 'Worth a look']
 		.map(heading => {
@@ -65,12 +67,12 @@ test('status groups connectors and counts exposed of allowed', async t => {
 	assert.match(stdout.slice(look), /delete_\* \(.*mux\.ini:\d+\).*delete_page/);
 	assert.doesNotMatch(stdout, HARMFUL);
 
-	const json = JSON.parse((await cli(files, ['--json', 'status'])).stdout);
+	const json = JSON.parse((await cli(files, ['--json', 'status'], { env })).stdout);
 	assert.equal(json.v, 1);
 	assert.deepEqual(json.connectors.map(({ name, state }) => [name, state]), [['native', 'connected'], ['wiki', 'connected'],
 		['gone', 'failed'], ['notion', 'signed_out'], ['idle', 'disabled']]);
 	assert.deepEqual(json.connectors[1], { name: 'wiki', title: 'wiki', state: 'connected', account: null, exposed: 2,
-		allowed: 3, expires_at: null, revision: '2025-11-25', error: null });
+		allowed: 3, expires_at: null, scope: null, revision: '2025-11-25', error: null });
 	assert.equal(typeof json.connectors[2].error, 'string');
 	assert.equal(json.connectors[2].exposed, null);
 });
@@ -163,15 +165,21 @@ test('doctor tells a healthy connector from a dead one', async t => {
 	const port = await freePort(t);
 	const files = writeIni(t, connector('wiki', wiki.url) + connector('gone', `http://127.0.0.1:${port}/`) +
 		'[connector:notion]\nurl = https://mcp.notion.example/mcp\n');
-	const { stdout, status } = await cli(files, ['doctor', '--json']);
+	const { env } = await Keyring.start(t);
+	const { stdout, status } = await cli(files, ['doctor', '--json'], { env });
 	assert.equal(status, 1);
 	const checks = JSON.parse(stdout).checks.filter(({ check }) => check === 'connector');
 	assert.deepEqual(checks.map(({ subject, good }) => [subject, good]), [['wiki', true], ['gone', false], ['notion', false]]);
 	assert.match(checks[0].text, /2025-11-25, 4 tools offered, 4 allowed, 4 exposed/);
 	assert.ok(checks[1].advice);
 	assert.equal((await cli(files, ['doctor', 'wiki'])).status, 0);
-	assert.equal((await cli(files, ['doctor', 'notion'])).status, 3);
-	assert.equal((await cli(files, ['tools', 'notion'])).status, 3);
+	assert.equal((await cli(files, ['doctor', 'notion'], { env })).status, 3);
+	assert.equal((await cli(files, ['tools', 'notion'], { env })).status, 3);
+	const keyring = async options => JSON.parse((await cli(files, ['doctor', '--json'], options)).stdout).checks.find(({ check }) => check === 'keyring');
+	assert.equal((await keyring({ env })).good, true);
+	const without = await keyring({});
+	assert.equal(without.good, false);
+	assert.match(without.text, /no D-Bus session bus/);
 });
 
 test('enable and disable edit the file in place', async t => {
@@ -296,16 +304,29 @@ test('help lists what works, version names the libraries', async t => {
 	const files = writeIni(t, '');
 	const { stdout, status } = await cli(files, ['--help']);
 	assert.equal(status, 0);
-	for (const name of ['serve', 'status', 'tools', 'enable', 'disable', 'explain', 'doctor'])
+	for (const name of ['serve', 'status', 'tools', 'enable', 'disable', 'explain', 'doctor', 'connect', 'disconnect'])
 		assert.match(stdout, new RegExp(`^ {2}${name} `, 'm'));
-	assert.doesNotMatch(stdout, /connect NAME|install|audit/);
-	assert.match((await cli(files, ['--version'])).stdout, /^mcp-mux \d+\.\d+\.\d+\nlibcurl \d.*\nGLib \d.*\nlibsecret \d.*\n$/);
+	assert.doesNotMatch(stdout, /install|audit/);
+	assert.match((await cli(files, ['--version'])).stdout, /^mcp-mux \d+\.\d+\.\d+\nlibcurl \d.*\nGLib \d.*\nlibmicrohttpd \d.*\nOpenSSL \d.*\nlibsecret \d.*\n$/);
 });
 
-test('connect says that this version has no accounts', async t => {
-	const files = writeIni(t, '[connector:notion]\nurl = https://mcp.notion.example/mcp\n');
-	const { status, stderr } = await cli(files, ['connect', 'notion']);
-	assert.equal(status, 1);
-	assert.match(stderr, /^mcp-mux: signing in is not part of this version yet/);
-	assert.equal((await cli(files, ['connect', 'nope'])).status, 2);
+test('connect and disconnect say what they cannot do', async t => {
+	const files = writeIni(t, '[connector:notion]\nurl = https://mcp.notion.example/mcp\n' +
+		'[connector:open]\nurl = https://open.example/mcp\nauth = none\n');
+	for (const [args, expected, words] of [
+		[['connect', 'notion'], 1, /^mcp-mux: there is no D-Bus session bus/],
+		[['disconnect', 'notion'], 1, /^mcp-mux: there is no D-Bus session bus/],
+		[['connect', 'open'], 1, /^mcp-mux: open has auth = none/],
+		[['disconnect', 'open'], 1, /^mcp-mux: open has auth = none/],
+		[['connect', 'nope'], 2, /nope/],
+		[['disconnect', 'nope'], 2, /nope/],
+		[['connect', 'notion', '--key-stdin'], 2, /--key-stdin is for keys/],
+		[['connect', 'notion', '--json'], 2, /connect does not take --json/],
+		[['status', '--no-browser'], 2, /status does not take --no-browser/],
+		[['disconnect', 'notion', '--key-stdin'], 2, /disconnect does not take --key-stdin/],
+	]) {
+		const { status, stderr } = await cli(files, args);
+		assert.equal(status, expected, `${args}: ${stderr}`);
+		assert.match(stderr, words);
+	}
 });

@@ -2,7 +2,7 @@
 // produces on demand: odd but legal JSON, faults, silence.
 
 import { randomUUID } from 'node:crypto';
-import { MODERN, until } from './mux.mjs';
+import { MODERN, until } from './raw.mjs';
 import { listen, readBody } from './upstreams.mjs';
 
 export const tool = (name, more = {}) => ({ name, description: name, inputSchema: { type: 'object' }, ...more });

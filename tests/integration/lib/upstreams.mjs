@@ -11,7 +11,7 @@ import { McpServer as ServerV1 } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { McpServer as ServerV2, createMcpHandler } from '@modelcontextprotocol/server';
 import { toNodeHandler } from '@modelcontextprotocol/node';
-import { build, sleep, top, until } from './mux.mjs';
+import { atEnd, build, sleep, top, until } from './raw.mjs';
 
 export const TOOLS = ['add', 'echo', 'fail', 'hang', 'steps'];
 
@@ -23,7 +23,7 @@ export async function listen(t, handler, at = 0) {
 		server.close(resolve);
 		server.closeAllConnections();
 	});
-	t.after(() => server.listening && close());
+	atEnd(t, () => server.listening && close());
 	const { port } = server.address();
 	return { server, port, url: `http://127.0.0.1:${port}/mcp`, close };
 }
@@ -125,7 +125,7 @@ export async function v1Stateless(t) {
 export async function v2(t, { legacy = 'stateless', extend, ...options } = {}) {
 	const seen = {};
 	const handler = createMcpHandler(() => serverV2(seen, extend), { legacy, ...options });
-	t.after(() => handler.close());
+	atEnd(t, () => handler.close());
 	const node = toNodeHandler(handler);
 	const upstream = await listen(t, (req, res) => {
 		(seen.headers ??= []).push(req.headers);
@@ -148,7 +148,7 @@ export async function program(t, command, args, { env = {}, ready }) {
 	child.stdout.on('data', bytes => (out.text += bytes));
 	child.stderr.on('data', bytes => (out.text += bytes));
 	const exited = new Promise(resolve => child.on('exit', resolve).on('error', resolve));
-	t.after(async () => {
+	atEnd(t, async () => {
 		child.kill('SIGTERM');
 		const timer = setTimeout(() => child.kill('SIGKILL'), 2000);
 		await exited;
