@@ -5,7 +5,8 @@ DEPS_BUILD = gcc make pkg-config:pkg-config 'libcurl4-openssl-dev|libcurl4-gnutl
 DEPS_DEMO = $(DEPS_BUILD) dbus gnome-keyring
 DEPS_FUZZ = $(DEPS_BUILD) libjansson-dev clang 'libclang-rt-dev|libclang-rt-14-dev'
 DEPS_CHECK = $(DEPS_DEMO) $(DEPS_FUZZ) libcmocka-dev nodejs:node npm:npm openssl:openssl \
-	'nginx-light|nginx-core|nginx-full|nginx-extras' iproute2 valgrind
+	'nginx-light|nginx-core|nginx-full|nginx-extras' iproute2 valgrind chromium libsecret-tools \
+	libglib2.0-bin
 DEPS_LINT = $(DEPS_CHECK) clang-format clang-tidy cppcheck
 
 .PHONY: deps deps-build deps-demo deps-fuzz deps-check deps-lint
@@ -96,7 +97,7 @@ fuzz-now: $(FUZZ)
 # CHECK selects: words of layers unit fuzz integration; ONLY=NAME… runs the programs of these names alone.
 CHECK ?= layers unit integration $(if $(SANITIZE),,fuzz)
 CHECK_FUZZ_SECONDS = 5
-INTEGRATION_SRC = $(sort $(wildcard tests/integration/test_*.mjs))
+INTEGRATION_SRC = $(sort $(wildcard tests/integration/test_*.mjs tests/conformance/test_*.mjs))
 CHECK_RUN = $(if $(filter layers,$(CHECK)),layers:tests/check-layers) \
 	$(if $(filter integration,$(CHECK)),$(INTEGRATION_SRC:%=integration:%)) \
 	$(if $(filter unit,$(CHECK)),$(UNIT:%=unit:%)) \
