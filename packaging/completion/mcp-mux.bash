@@ -1,15 +1,16 @@
-# Completion for mcp-mux in bash. Connector names are read from the user's configuration file.
+# Completion for mcp-mux in bash. Connector names are read from the configuration files.
 _mcp_mux()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='serve status tools enable disable explain doctor'
-	local command='' config=${MCP_MUX_CONFIG:-} i
+	local commands='serve connect disconnect status tools enable disable explain doctor'
+	local options='--config --log-level --version --help'
+	local command='' named='' config=${MCP_MUX_CONFIG:-} i
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-c | --config) config=${COMP_WORDS[++i]} ;;
 		--log-level) ((i++)) ;;
 		-*) ;;
-		*) [[ $command ]] || command=${COMP_WORDS[i]} ;;
+		*) if [[ $command ]]; then named=yes; else command=${COMP_WORDS[i]}; fi ;;
 		esac
 	done
 	case $prev in
@@ -22,11 +23,15 @@ _mcp_mux()
 		return
 		;;
 	esac
+	case $command in
+	connect) options+=' --no-browser --key-stdin' ;;
+	status | tools | doctor) options+=' --json' ;;
+	esac
 	if [[ $cur == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W '--config --log-level --json --version --help' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 	elif [[ ! $command ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")
-	elif [[ $command == @(tools|enable|disable|doctor) && $prev == "$command" ]]; then
+	elif [[ $command == @(connect|disconnect|tools|enable|disable|doctor) && ! $named ]]; then
 		local names
 		names=$(sed -n 's/^[[:space:]]*\[connector:\([a-z0-9-]*\)\].*/\1/p; s/^[[:space:]]*\[native\].*/native/p' \
 			"${config:-${XDG_CONFIG_HOME:-$HOME/.config}/mcp-mux/mcp-mux.ini}" \
