@@ -74,6 +74,8 @@ void credential_accepted(struct Credential *credential, const struct Secret *tok
 void credential_insufficient(struct Credential *credential, const struct Challenge *challenge);
 /* Whether new tokens are on their way or not stored yet: an end of the process now could cost the sign-in. */
 bool credential_is_renewing(const struct Credential *credential);
+/* The process is about to end: a renewal that has not sent its request yet is given up. Nobody waits any more. */
+void credential_quit(struct Credential *credential);
 /* The last challenge that was seen; NULL: none. */
 const struct Challenge *credential_challenge(const struct Credential *credential);
 /* The server asked for a sign-in although there is no token: keeps its challenge. */

@@ -15,9 +15,9 @@ struct Asking {
 	struct SignIn
 		*leaving; /* one whose person is signed in already and may still wait for a page */
 	struct LoopTimer page;
-	char *grant; /* of the credential before; NULL: none */
+	char *grant; /* of the upstream before; NULL: none */
 	bool was_open; /* the upstream was, so more is wanted than any good token */
-	bool adopted; /* the credential is the new one */
+	bool adopted; /* the upstream opens, or has opened, with the new sign-in */
 	GError *failed; /* why the last sign-in did not succeed; NULL: it did, or goes on */
 	GQueue waiting; /* struct Request that wait for the person */
 	GQueue opening; /* struct Request that wait for the upstream after it */

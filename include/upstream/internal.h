@@ -157,8 +157,8 @@ void upstream_listing_failed(struct Upstream *up, const GError *error);
 
 /* stream.c: opened when the server announces changes */
 void upstream_start_stream(struct Upstream *up);
-/* One that waits for a token opens now, or later if there was none. */
-void upstream_resume_stream(struct Upstream *up, bool authorized);
+/* One that waits for a token opens now, or later if there was none (ERROR). */
+void upstream_resume_stream(struct Upstream *up, const GError *error);
 void upstream_stop_stream(struct Upstream *up);
 
 /* calls.c */

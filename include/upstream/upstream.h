@@ -62,6 +62,9 @@ void upstream_open(struct Upstream *upstream, enum Era preferred);
 void upstream_set_credential(struct Upstream *upstream, struct Credential *credential);
 /* The connector's credential; NULL where it needs none. */
 struct Credential *upstream_credential(const struct Upstream *upstream);
+/* The grant of the sign-in that it last opened with, or tried to; NULL: none. The credential may know of another one
+ * a moment earlier. */
+const char *upstream_grant(const struct Upstream *upstream);
 /* A person has signed in, in this process: RECORD (borrowed) is stored. It opens. */
 void upstream_signed_in(struct Upstream *upstream, const struct TokenRecord *record);
 /* The keyring changed: the credential is read again, if it was ever read. */

@@ -6,8 +6,8 @@
  *
  * After a renewal none is tried again for RENEW_AGAIN_S, however many are refused what it brought or would have
  * brought, until the server has taken one: where every token is refused, or no new one is to be had, the authorization
- * server is not asked at every call. A token that is
- * given out is one that credential_token gives, too, or callers would go round in circles. */
+ * server is not asked at every call. A token that is given out is one that credential_token gives, too, or callers would
+ * go round in circles. */
 #include "auth/credential_internal.h"
 
 #include "base/error.h"
@@ -221,8 +221,6 @@ static bool try_refuse(struct CredentialWait *wait)
 			credential_read(c);
 		return false;
 	}
-	if (c->renewal)
-		return false;
 	serve(wait, NULL, c->error);
 	return true;
 }
@@ -456,6 +454,12 @@ const struct TokenRecord *credential_record(const struct Credential *c)
 bool credential_is_renewing(const struct Credential *c)
 {
 	return c->renewal && renewal_is_underway(c->renewal);
+}
+
+void credential_quit(struct Credential *c)
+{
+	if (c->renewal && !renewal_is_underway(c->renewal))
+		renewal_free(g_steal_pointer(&c->renewal));
 }
 
 const struct Challenge *credential_challenge(const struct Credential *c)

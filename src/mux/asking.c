@@ -93,25 +93,24 @@ static void settle_request(struct Asking *asking, struct Request *request)
 	}
 }
 
-static bool has_new_grant(const struct Asking *asking)
+/* Whether the upstream has a new sign-in. */
+static bool is_adopted(const struct Asking *asking)
 {
-	const char *grant = credential_grant(upstream_credential(asking->up));
-	return grant && g_strcmp0(grant, asking->grant) != 0;
+	return g_strcmp0(upstream_grant(asking->up), asking->grant) != 0;
 }
 
 /* Whether the person is signed in, by whatever. A token that another process renewed does where none was good. */
 static bool is_signed_in(const struct Asking *asking)
 {
 	return credential_state(upstream_credential(asking->up)) == CREDENTIAL_GOOD &&
-	       (has_new_grant(asking) ||
+	       (is_adopted(asking) ||
 		       (!asking->was_open && upstream_state(asking->up) == UPSTREAM_READY));
 }
 
 static void settle(struct Asking *asking)
 {
-	/* Until the credential was read again, the upstream's state is that of before. */
-	asking->adopted = asking->adopted || has_new_grant(asking);
-	if (asking->adopted)
+	asking->adopted = asking->adopted || is_adopted(asking);
+	if (asking->adopted) /* until then, the upstream's state is that of before */
 		for_each(asking, &asking->opening, settle_request);
 }
 
@@ -200,7 +199,7 @@ static void start(struct Asking *asking)
 	drop_leaving(asking); /* it may hold the port */
 	g_clear_error(&asking->failed);
 	g_free(asking->grant);
-	asking->grant = g_strdup(credential_grant(credential));
+	asking->grant = g_strdup(upstream_grant(asking->up));
 	asking->was_open = upstream_state(asking->up) == UPSTREAM_READY;
 	asking->agreed = false;
 	asking->browser = false;

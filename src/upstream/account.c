@@ -66,17 +66,13 @@ static void forget_tools(struct Upstream *up)
 /* No sign-in, or it has ended. */
 static void sign_out(struct Upstream *up, const GError *error)
 {
-	enum CredentialState state = credential_state(up->credential);
-	bool forgotten = state == CREDENTIAL_NONE;
+	bool forgotten = credential_state(up->credential) == CREDENTIAL_NONE;
 	g_autoptr(GError) copy = g_error_copy(error);
 	stop(up);
 	if (forgotten)
 		upstream_delete_session(up);
 	g_clear_pointer(&up->session, g_free);
 	secret_unref(g_steal_pointer(&up->token));
-	/* The server refuses what it was given anew. That may pass. */
-	if (state == CREDENTIAL_GOOD)
-		upstream_open_later(up);
 	upstream_set_state(up, UPSTREAM_SIGNED_OUT, copy);
 	if (forgotten)
 		forget_tools(up);
@@ -104,28 +100,34 @@ static void go_on(struct Upstream *up)
 		upstream_calls_ready(up);
 		if (!up->listed)
 			upstream_start_listing(up);
-		upstream_resume_stream(up, true);
+		upstream_resume_stream(up, NULL);
 	}
 }
 
 static void on_token(struct Secret *token, const GError *error, void *user)
 {
 	struct Upstream *up = user;
+	bool sign_in = g_error_matches(error, MUX_ERROR, MUX_ERROR_SIGN_IN);
 	up->wait = NULL;
 	g_clear_pointer(&up->refused, secret_unref);
 	if (token) {
 		if (use_token(up, token))
 			go_on(up);
-	} else if (g_error_matches(error, MUX_ERROR, MUX_ERROR_SIGN_IN)) {
+	} else if (sign_in && credential_state(up->credential) != CREDENTIAL_GOOD) {
 		if (up->state != UPSTREAM_SIGNED_OUT)
 			sign_out(up, error);
 	} else if (up->state == UPSTREAM_OPENING) {
-		upstream_open_failed(up, UPSTREAM_FAILED, g_error_copy(error));
+		upstream_open_failed(
+			up, sign_in ? UPSTREAM_SIGNED_OUT : UPSTREAM_FAILED, g_error_copy(error));
 	} else {
-		upstream_calls_failed(up, error);
+		/* A new token is refused, perhaps for one tool alone; or there is none for now. */
+		if (sign_in)
+			upstream_calls_signed_out(up, error);
+		else
+			upstream_calls_failed(up, error);
 		if (up->state == UPSTREAM_READY && !up->listed)
 			upstream_listing_failed(up, error);
-		upstream_resume_stream(up, false);
+		upstream_resume_stream(up, error);
 	}
 }
 
@@ -208,6 +210,11 @@ void upstream_set_credential(struct Upstream *up, struct Credential *credential)
 struct Credential *upstream_credential(const struct Upstream *up)
 {
 	return up->credential;
+}
+
+const char *upstream_grant(const struct Upstream *up)
+{
+	return up->grant;
 }
 
 void upstream_signed_in(struct Upstream *up, const struct TokenRecord *record)

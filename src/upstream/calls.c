@@ -37,6 +37,7 @@ struct UpstreamCall {
 	bool doomed; /* see upstream_calls_failed */
 	bool repeatable;
 	struct Secret *token; /* that it went out with */
+	bool overtaken; /* it went out again, since a newer sign-in came while it was refused */
 	bool reauthorized; /* it went out again with another token */
 	bool awaits_person; /* a sign-in that its owner sees to */
 	char *grant; /* of the sign-in that was not enough, while it awaits another one */
@@ -216,6 +217,14 @@ static bool call_again(struct UpstreamCall *call, const struct ExchangeResult *r
 		wait_for_upstream(call);
 		if (up->state == UPSTREAM_READY && secret_equal(call->token, up->token))
 			upstream_refused(up, call->token, result->challenge);
+		return true;
+	}
+	/* A person has signed in anew while it was on its way. */
+	bool older = up->state == UPSTREAM_OPENING ||
+		     (up->token && !secret_equal(call->token, up->token));
+	if (result->status == 403 && call->token && older && !call->overtaken) {
+		call->overtaken = true;
+		wait_for_upstream(call);
 		return true;
 	}
 	if (call->body_era == ERA_MODERN && !call->relisted &&

@@ -177,17 +177,18 @@ void upstream_start_stream(struct Upstream *up)
 	open_stream(stream);
 }
 
-void upstream_resume_stream(struct Upstream *up, bool authorized)
+void upstream_resume_stream(struct Upstream *up, const GError *error)
 {
 	struct Stream *stream = up->stream;
 	if (!stream || !stream->waits)
 		return;
 	stream->waits = false;
-	if (authorized) {
-		open_stream(stream);
-	} else {
-		stream->reauthorized = false;
+	if (error) {
+		/* Where a new token was refused another one would be, too. */
+		stream->reauthorized = g_error_matches(error, MUX_ERROR, MUX_ERROR_SIGN_IN);
 		reopen_later(stream);
+	} else {
+		open_stream(stream);
 	}
 }
 

@@ -86,6 +86,8 @@ void upstream_shutdown(struct Upstream *up)
 		return;
 	up->shut_down = true;
 	upstream_stop_authorizing(up);
+	if (up->credential)
+		credential_quit(up->credential);
 	upstream_stop_open(up);
 	upstream_stop_listing(up);
 	upstream_stop_stream(up);

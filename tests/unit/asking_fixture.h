@@ -10,6 +10,11 @@
 #include "keyring_fixture.h"
 #include "oauth_server.h"
 
+/* The router's own function of that name is another one. */
+#define ide_initialize router_initialize
+#include "mux/asking.h"
+#undef ide_initialize
+
 enum { GUARDED = 2 };
 
 /* An MCP server behind an authorization server: it answers by itself. */
@@ -439,6 +444,22 @@ static inline char *asker_ask(struct Asker *a, const char *id)
 	asker_revoke(a, 0);
 	asker_say_call(a, id);
 	return asker_question(a);
+}
+
+/* Turns the loop until N requests wait for the person: a call looks for a sign-in in the keyring first. */
+static inline void asker_await_waiting(struct Asker *a, unsigned n)
+{
+	for (unsigned turns = 0;; turns++) {
+		unsigned waiting = 0;
+		for (guint i = 0; i < a->ide.router->askings->len; i++) {
+			const struct Asking *asking = a->ide.router->askings->pdata[i];
+			waiting += asking->waiting.length;
+		}
+		if (waiting == n)
+			return;
+		assert_in_range(turns, 0, PATIENCE_MS);
+		fixture_turn_for(&a->ide.fixture, 1);
+	}
 }
 
 static inline void asker_assert_unasked(struct Asker *a)

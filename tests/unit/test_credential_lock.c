@@ -74,8 +74,8 @@ static void on_locked(struct FileLock *lock, const GError *error, void *user)
 static void wish_start(struct Test *t, struct Wish *wish, unsigned limit_ms)
 {
 	*wish = (struct Wish){0};
-	wish->wait = credential_lock_start(
-		t->fixture.loop, &t->connector, limit_ms, on_locked, wish);
+	wish->wait =
+		credential_lock_start(t->fixture.loop, &t->connector, limit_ms, on_locked, wish);
 	wish->started = true;
 }
 

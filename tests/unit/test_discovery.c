@@ -148,7 +148,8 @@ static void test_an_open_door_is_not_taken_for_an_open_house(void **state)
 		put_server(&two.as, OAUTH_AT_ROOT, AS);
 		oauth_server_say(&two.mcp, "/mcp", cases[i].status,
 			cases[i].session ? "Mcp-Session-Id: s-1\r\n" : "", "{}");
-		oauth_server_say(&two.mcp, "/mcp", 401, "WWW-Authenticate: Bearer scope=late\r\n", "");
+		oauth_server_say(
+			&two.mcp, "/mcp", 401, "WWW-Authenticate: Bearer scope=late\r\n", "");
 		assert_found(&two, AS, MCP "/mcp");
 		assert_string_equal(two.found.challenge->scope, "late");
 		assert_asked(&two.mcp, "/mcp", "/mcp", RESOURCE_AT_PATH, NULL);

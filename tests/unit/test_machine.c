@@ -40,8 +40,7 @@ static void start(struct Desk *d, struct Job *job, const char *id, const char *s
 	job_clear(job);
 	job->desk = d;
 	job->started = false;
-	job->machine =
-		machine_start(&d->a.shared, &d->a.connector, id, text, on_done, job);
+	job->machine = machine_start(&d->a.shared, &d->a.connector, id, text, on_done, job);
 	job->started = true;
 }
 

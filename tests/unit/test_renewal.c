@@ -184,6 +184,25 @@ static void test_a_sign_out_is_found_under_the_lock(void **state)
 	assert_int_equal(requests(d), 0);
 }
 
+static void test_a_sign_out_is_told_at_once(void **state)
+{
+	struct Desk *d = *state;
+	struct Want w = {0};
+	g_autofree char *path = credential_lock_path(&d->a.connector);
+	gint64 holder;
+	sign_in(d);
+	struct FileLock *lock = file_try_lock(path, &holder, NULL);
+	want_refused(d, &w, "access-a");
+	fixture_turn_for(&d->a.fixture, 50);
+	desk_clear(d);
+	desk_read(d);
+	assert_not_got(&w, MUX_ERROR_SIGN_IN, "nobody has signed in");
+	file_unlock(lock);
+	fixture_turn_for(&d->a.fixture, 100);
+	assert_int_equal(requests(d), 0);
+	assert_int_equal(credential_state(d->credential), CREDENTIAL_NONE);
+}
+
 /* Two tokens were refused, the second while the first was being replaced by it. */
 static void test_a_renewal_of_another_token_is_none_of_this(void **state)
 {
@@ -417,6 +436,34 @@ static void test_a_server_that_refuses_every_token(void **state)
 	desk_refused(d, "access-1", "access-2");
 }
 
+static void take_it(struct Desk *d)
+{
+	credential_accepted(d->credential, credential_token(d->credential));
+}
+
+static void test_a_new_token_that_was_good_is_renewed_again_at_once(void **state)
+{
+	struct Desk *d = *state;
+	struct Want w = {0};
+	sign_in(d);
+	g_autoptr(Secret) old = secret_ref(credential_token(d->credential));
+	desk_refused(d, "access-a", "access-1");
+	credential_accepted(d->credential, old); /* an answer that comes late */
+	want_refused(d, &w, "access-1");
+	assert_not_got(&w, MUX_ERROR_SIGN_IN, "the server refuses a new");
+	take_it(d);
+	desk_refused(d, "access-1", "access-2");
+	/* What is accepted still does not help where no other can be had. */
+	take_it(d);
+	oauth_server_say_always(&d->a.server, TOKEN, 503, "", "");
+	wall_now += 3570;
+	for (unsigned i = 0; i < 5; i++) {
+		desk_get(d, "access-2");
+		take_it(d);
+	}
+	assert_int_equal(requests(d), 3);
+}
+
 static void test_a_clock_that_goes_back(void **state)
 {
 	struct Desk *d = *state;
@@ -494,6 +541,7 @@ int main(void)
 		desk_test(test_a_newer_token_that_is_near_its_end_too_is_renewed),
 		desk_test(test_a_newer_token_near_its_end_is_used_where_none_can_be_had),
 		desk_test(test_a_sign_out_is_found_under_the_lock),
+		desk_test(test_a_sign_out_is_told_at_once),
 		desk_test(test_a_renewal_of_another_token_is_none_of_this),
 		desk_test(test_a_sign_in_during_a_renewal_comes_first),
 		desk_test(test_a_sign_out_during_a_renewal_comes_first),
@@ -507,6 +555,7 @@ int main(void)
 		desk_test(test_a_token_that_lives_a_second_is_not_renewed_at_every_use),
 		desk_test(test_a_server_that_gives_the_same_token_again),
 		desk_test(test_a_server_that_refuses_every_token),
+		desk_test(test_a_new_token_that_was_good_is_renewed_again_at_once),
 		desk_test(test_a_clock_that_goes_back),
 		desk_test(test_freed_during_a_renewal),
 		desk_test(test_freed_while_it_waits_for_the_lock),

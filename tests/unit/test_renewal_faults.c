@@ -402,8 +402,8 @@ struct Other {
 static struct Other other_start(const struct Desk *d, enum Role role)
 {
 	struct Other other;
-	const char *const words[] = {"/proc/self/exe", role == ROLE_HOLD ? "hold" : "renew",
-		d->a.server.url, NULL};
+	const char *const words[] = {
+		"/proc/self/exe", role == ROLE_HOLD ? "hold" : "renew", d->a.server.url, NULL};
 	g_autoptr(GError) error = NULL;
 	if (!g_spawn_async_with_pipes(NULL, (char **)words, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL,
 		    NULL, &other.pid, NULL, &other.out, NULL, &error))
@@ -491,7 +491,8 @@ static void test_a_process_that_holds_the_lock_is_named(void **state)
 
 static int act(const char *role, char *url)
 {
-	struct ConnectorConfig connector = {.name = (char *)"notes", .url = url, .auth = AUTH_OAUTH};
+	struct ConnectorConfig connector = {
+		.name = (char *)"notes", .url = url, .auth = AUTH_OAUTH};
 	struct MuxConfig mux = {.connect_timeout_ms = 5000};
 	struct HttpOptions options = {.max_connections = 2, .user_agent = "other/1"};
 	struct Fixture fixture;

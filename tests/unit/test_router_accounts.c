@@ -316,6 +316,7 @@ static void the_connect_tool_opens_one_browser(void **state)
 	ide_say(&a.ide, LEGACY("1", "tools/call", CONNECT("notes")));
 	ide_say(&a.ide, LEGACY("2", "tools/call", CONNECT("notes")));
 	g_autofree char *url = opened(&a, 1);
+	asker_await_waiting(&a, 2);
 	clock_jump(&a.ide.fixture, 46 * 1000);
 	g_autofree char *told = ide_answer(&a.ide, "1");
 	assert_has(told, "not finished yet");
@@ -362,6 +363,7 @@ static void sign_in_browser_opens_it_for_a_call(void **state)
 	ide_say(&a.ide, LEGACY("1", "tools/call", CALL("notes__add")));
 	g_autofree char *url = opened(&a, 1);
 	ide_say(&a.ide, ASKABLE("2", "tools/call", "," CALL("notes__add")));
+	asker_await_waiting(&a, 2);
 	ide_hear_nothing(&a.ide);
 	asker_visit(&a, 0, url);
 	assert_answer(&a, "1", "\"text\":\"access-1\"");
@@ -395,6 +397,7 @@ static void a_batch_waits_for_its_sign_in(void **state)
 	ide_say(&a.ide, "[" LEGACY("1", "tools/call", CALL("notes__add")) "," LEGACY("2",
 				"tools/call", CONNECT("notes")) "," LEGACY("3", "ping", "") "]");
 	g_autofree char *url = opened(&a, 1);
+	asker_await_waiting(&a, 1);
 	ide_hear_nothing(&a.ide);
 	asker_visit(&a, 0, url);
 	while (!a.ide.lines->len || !a.ide.lines->pdata[a.ide.lines->len - 1])

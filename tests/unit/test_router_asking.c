@@ -55,6 +55,7 @@ static void all_who_wait_are_asked_once(void **state)
 	asker_reply(&a, question, ACCEPT);
 	asker_say_call(&a, "3");
 	ide_say(&a.ide, LEGACY("4", "tools/call", CONNECT("Notes")));
+	asker_await_waiting(&a, 4);
 	ide_hear_nothing(&a.ide);
 	asker_visit_question(&a, 0, question);
 	assert_answer(&a, "1", "\"text\":\"access-1\"");
@@ -98,6 +99,7 @@ static void assert_refused(const char *answer)
 	asker_init_signed_in(&a, NOTES);
 	g_autofree char *question = asker_ask(&a, "1");
 	asker_say_call(&a, "2");
+	asker_await_waiting(&a, 2);
 	ide_hear_nothing(&a.ide);
 	asker_reply(&a, question, answer);
 	assert_answer(&a, "1", "The sign-in to notes was declined. Nothing was done.");
@@ -169,7 +171,7 @@ static void nobody_waits_for_long(void **state)
 	g_autofree char *question = asker_ask(&a, "1");
 	clock_jump(&a.ide.fixture, 20 * 1000);
 	asker_say_call(&a, "2");
-	ide_hear_nothing(&a.ide);
+	asker_await_waiting(&a, 2);
 	clock_jump(&a.ide.fixture, 26 * 1000);
 	g_autofree char *told = ide_answer(&a.ide, "1");
 	assert_has(told, "The sign-in to notes is not finished yet. Nothing was done.");
@@ -252,6 +254,7 @@ static void answers_get_through_a_full_router(void **state)
 		ide_say(&a.ide, text);
 	}
 	ide_say(&a.ide, LEGACY("5", "ping", ""));
+	asker_await_waiting(&a, 4);
 	ide_hear_nothing(&a.ide);
 	asker_reply(&a, question, ACCEPT);
 	asker_cancel(&a, "2");

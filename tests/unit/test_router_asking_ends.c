@@ -13,7 +13,7 @@ static void a_refusal_in_the_browser_is_told(void **state)
 	asker_init_signed_in(&a, NOTES);
 	g_autofree char *question = asker_ask(&a, "1");
 	asker_say_call(&a, "2");
-	ide_hear_nothing(&a.ide);
+	asker_await_waiting(&a, 2);
 	g_autofree char *url = asker_member(question, "params.url");
 	g_autofree char *callback =
 		oauth_server_refuse(&a.servers[0].oauth, url, "access_denied", "not today");
@@ -76,7 +76,7 @@ static void a_server_that_refuses_the_new_token_is_told(void **state)
 		"{\"access_token\":\"worthless\",\"token_type\":\"Bearer\"}");
 	g_autofree char *question = asker_ask(&a, "1");
 	ide_say(&a.ide, LEGACY("2", "tools/call", CONNECT("notes")));
-	ide_hear_nothing(&a.ide);
+	asker_await_waiting(&a, 2);
 	asker_visit_question(&a, 0, question);
 	g_autofree char *call = ide_answer(&a.ide, "1");
 	g_autofree char *connect = ide_answer(&a.ide, "2");
@@ -96,7 +96,7 @@ static void a_server_that_fails_after_the_sign_in_is_told(void **state)
 	asker_init_signed_in(&a, NOTES);
 	g_autofree char *question = asker_ask(&a, "1");
 	ide_say(&a.ide, LEGACY("2", "tools/call", CONNECT("notes")));
-	ide_hear_nothing(&a.ide);
+	asker_await_waiting(&a, 2);
 	a.servers[0].fails = 503;
 	asker_visit_question(&a, 0, question);
 	assert_answer(&a, "1", "notes could not answer");
@@ -111,7 +111,7 @@ static void a_server_that_is_silent_after_the_sign_in_is_not_waited_for(void **s
 	asker_init_signed_in(&a, NOTES);
 	g_autofree char *question = asker_ask(&a, "1");
 	ide_say(&a.ide, LEGACY("2", "tools/call", CONNECT("notes")));
-	ide_hear_nothing(&a.ide);
+	asker_await_waiting(&a, 2);
 	a.servers[0].hold_opening = true;
 	asker_visit_question(&a, 0, question);
 	guarded_await_held(&a.servers[0], &a.ide.fixture);
@@ -178,7 +178,7 @@ static void a_second_sign_in_begins_while_the_first_settles(void **state)
 	asker_init_signed_in(&a, NOTES);
 	g_autofree char *first = asker_ask(&a, "1");
 	ide_say(&a.ide, LEGACY("2", "tools/call", CONNECT("notes")));
-	ide_hear_nothing(&a.ide);
+	asker_await_waiting(&a, 2);
 	asker_reply(&a, first, ACCEPT);
 	a.servers[0].wanted = "access-2";
 	a.servers[0].hold_list = true;
@@ -203,7 +203,7 @@ static void a_sign_in_in_a_terminal_lets_the_call_go_on(void **state)
 	g_autofree char *question = asker_ask(&a, "1");
 	g_autofree char *url = asker_member(question, "params.url");
 	ide_say(&a.ide, LEGACY("2", "tools/call", CONNECT("notes")));
-	ide_hear_nothing(&a.ide);
+	asker_await_waiting(&a, 2);
 	a.servers[0].hold = true;
 	asker_sign_in(&a, "notes", 0, "second");
 	g_free(ide_notice(&a.ide, COMPLETE));

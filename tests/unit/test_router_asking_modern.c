@@ -55,6 +55,7 @@ static void a_retry_waits_for_the_person(void **state)
 	assert_true(strlen(handle) >= strlen("mcp-mux.1.") + 22); /* 128 bits */
 
 	asker_retry(&a, "2", ADD_AGAIN, handle, ACCEPTED);
+	asker_await_waiting(&a, 1);
 	ide_hear_nothing(&a.ide);
 	asker_visit(&a, 0, url);
 	assert_answer(&a, "2", "\"text\":\"access-1\"");
@@ -88,6 +89,7 @@ static void nobody_waits_for_long(void **state)
 	g_autofree char *url = NULL;
 	g_autofree char *handle = ask_after_the_end(&a, "1", &url);
 	asker_retry(&a, "2", ADD_AGAIN, handle, ACCEPTED);
+	asker_await_waiting(&a, 1);
 	ide_hear_nothing(&a.ide);
 	clock_jump(&a.ide.fixture, 46 * 1000);
 	g_autofree char *told = ide_answer(&a.ide, "2");
@@ -196,6 +198,7 @@ static void a_refusal_in_the_browser_is_told(void **state)
 	g_autofree char *url = NULL;
 	g_autofree char *handle = ask_after_the_end(&a, "1", &url);
 	asker_retry(&a, "2", ADD_AGAIN, handle, ACCEPTED);
+	asker_await_waiting(&a, 1);
 	ide_hear_nothing(&a.ide);
 	refuse_in_the_browser(&a, url);
 	assert_answer(&a, "2", "The sign-in to notes did not succeed");
@@ -319,7 +322,7 @@ static void requests_of_both_eras_wait_together(void **state)
 	g_autofree char *same = asker_member(question, "params.url");
 	assert_string_equal(same, url);
 	asker_retry(&a, "3", ADD_AGAIN, handle, ACCEPTED);
-	ide_hear_nothing(&a.ide);
+	asker_await_waiting(&a, 2);
 	asker_reply(&a, question, DECLINE);
 	assert_answer(&a, "2", "declined");
 	ide_hear_nothing(&a.ide);

@@ -165,8 +165,7 @@ static void test_a_sign_in_that_ended_while_it_was_away(void **state)
 	struct Office o;
 	office_init(&o, OAUTH);
 	office_sign_in(&o, "g1", "access-a");
-	oauth_server_say_always(
-		&o.d->a.server, TOKEN, 400, "", "{\"error\":\"invalid_grant\"}");
+	oauth_server_say_always(&o.d->a.server, TOKEN, 400, "", "{\"error\":\"invalid_grant\"}");
 	upstream_open(o.u.up, ERA_MODERN);
 	office_refuse(peer_await(&o.u.peer, "server/discover"));
 	assert_upstream(&o, UPSTREAM_SIGNED_OUT, MUX_ERROR_SIGN_IN, "the sign-in has ended");
@@ -222,8 +221,7 @@ static void test_where_a_sign_in_has_ended_the_tools_stay(void **state)
 	struct Plea plea = {0};
 	office_init(&o, OAUTH);
 	office_open_legacy(&o, QUIET_TOOLS);
-	oauth_server_say_always(
-		&o.d->a.server, TOKEN, 400, "", "{\"error\":\"invalid_grant\"}");
+	oauth_server_say_always(&o.d->a.server, TOKEN, 400, "", "{\"error\":\"invalid_grant\"}");
 	plea_start(&o, &plea);
 	office_refuse(peer_await(&o.u.peer, "tools/call"));
 	assert_plea_failed(&plea, MUX_ERROR_SIGN_IN, "the sign-in has ended");
@@ -401,6 +399,45 @@ static void test_a_stream_that_is_refused_opens_with_the_next_token(void **state
 	office_release(&o);
 }
 
+static void test_a_stream_that_refuses_every_token_is_given_up(void **state)
+{
+	(void)state;
+	struct Office o;
+	office_init(&o, OAUTH);
+	office_sign_in(&o, "g1", "access-a");
+	upstream_open(o.u.up, ERA_LEGACY);
+	office_refuse(peer_await(&o.u.peer, "initialize"));
+	up_serve_initialize(&o.u, "2025-11-25", "s1", CHANGING_TOOLS);
+	up_serve_tools(&o.u, ADD_TOOL);
+	up_await_settled(&o.u);
+	for (unsigned i = 0; i < 2; i++) {
+		struct Hit *hit = peer_await(&o.u.peer, "GET");
+		assert_bearer(hit, "access-1");
+		office_refuse(hit);
+		fixture_turn_for(&o.u.fixture, 40);
+		clock_jump(&o.u.fixture, BACKOFF_MS);
+	}
+	peer_await_none(&o.u.peer, "GET");
+	assert_int_equal(office_requests(&o), 1);
+	assert_int_equal(upstream_state(o.u.up), UPSTREAM_READY);
+	office_release(&o);
+}
+
+static void test_a_server_that_gives_the_refused_token_again(void **state)
+{
+	(void)state;
+	struct Office o;
+	office_init(&o, OAUTH);
+	office_sign_in(&o, "g1", "access-a");
+	o.d->a.server.access_token = "access-a";
+	upstream_open(o.u.up, ERA_MODERN);
+	office_refuse(peer_await(&o.u.peer, "server/discover"));
+	assert_upstream(&o, UPSTREAM_SIGNED_OUT, MUX_ERROR_SIGN_IN, "refuses a new token");
+	clock_jump(&o.u.fixture, BACKOFF_MS);
+	up_serve_discover(&o.u, QUIET_TOOLS);
+	office_release(&o);
+}
+
 static void test_a_stream_for_which_no_token_can_be_had_is_tried_later(void **state)
 {
 	(void)state;
@@ -434,6 +471,28 @@ static void test_shutdown_while_it_waits_for_a_token(void **state)
 	fixture_turn_for(&o.u.fixture, 60);
 	assert_int_equal(o.u.peer.arrived, 0);
 	assert_int_equal(o.u.states, states);
+	office_release(&o);
+}
+
+/* There might not be the time to hear its answer. */
+static void test_shutdown_sends_no_request_for_tokens(void **state)
+{
+	(void)state;
+	struct Office o;
+	struct Plea plea = {0};
+	gint64 holder;
+	office_init(&o, OAUTH);
+	office_open_modern(&o, QUIET_TOOLS);
+	g_autofree char *path = credential_lock_path(&o.d->a.connector);
+	struct FileLock *lock = file_try_lock(path, &holder, NULL);
+	plea_start(&o, &plea);
+	office_refuse(peer_await(&o.u.peer, "tools/call"));
+	fixture_turn_for(&o.u.fixture, 60);
+	upstream_shutdown(o.u.up);
+	assert_true(upstream_is_quiet(o.u.up));
+	file_unlock(lock);
+	fixture_turn_for(&o.u.fixture, 100);
+	assert_int_equal(office_requests(&o), 0);
 	office_release(&o);
 }
 
@@ -485,8 +544,11 @@ int main(void)
 		cmocka_unit_test(test_a_list_for_which_no_token_can_be_had_is_tried_later),
 		cmocka_unit_test(test_a_list_that_wants_more_scope),
 		cmocka_unit_test(test_a_stream_that_is_refused_opens_with_the_next_token),
+		cmocka_unit_test(test_a_stream_that_refuses_every_token_is_given_up),
+		cmocka_unit_test(test_a_server_that_gives_the_refused_token_again),
 		cmocka_unit_test(test_a_stream_for_which_no_token_can_be_had_is_tried_later),
 		cmocka_unit_test(test_shutdown_while_it_waits_for_a_token),
+		cmocka_unit_test(test_shutdown_sends_no_request_for_tokens),
 		cmocka_unit_test(test_shutdown_waits_for_new_tokens_to_be_stored),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -213,6 +213,33 @@ static void test_a_call_that_is_refused_twice_asks_a_person(void **state)
 	office_release(&o);
 }
 
+/* As a server does that says 401 where 403 is meant. */
+static void test_a_tool_that_refuses_every_token_takes_no_others_away(void **state)
+{
+	(void)state;
+	struct Office o;
+	struct Plea plea = {0};
+	office_init(&o, OAUTH);
+	office_open_legacy(&o, CHANGING_TOOLS);
+	hit_stream(peer_await(&o.u.peer, "GET"), "");
+	plea_start(&o, &plea);
+	office_refuse(peer_await(&o.u.peer, "tools/call"));
+	office_refuse(peer_await(&o.u.peer, "tools/call"));
+	assert_plea_failed(&plea, MUX_ERROR_SIGN_IN, "HTTP 401");
+	plea = (struct Plea){0};
+	plea_start(&o, &plea);
+	office_refuse(peer_await(&o.u.peer, "tools/call"));
+	assert_plea_failed(&plea, MUX_ERROR_SIGN_IN, "the server refuses a new token");
+	assert_int_equal(plea.asked, 1);
+	plea = (struct Plea){0};
+	plea_start(&o, &plea);
+	office_serve_call(&o);
+	assert_plea_answered(&plea);
+	assert_int_equal(office_requests(&o), 1);
+	assert_int_equal(upstream_state(o.u.up), UPSTREAM_READY);
+	office_release(&o);
+}
+
 static void test_a_renewal_that_fails_is_told_and_costs_no_login(void **state)
 {
 	(void)state;
@@ -242,8 +269,7 @@ static void test_calls_in_flight_at_the_end_of_a_sign_in_ask_at_once(void **stat
 	struct Plea one = {0}, two = {0};
 	office_init(&o, OAUTH);
 	office_open_modern(&o, QUIET_TOOLS);
-	oauth_server_say_always(
-		&o.d->a.server, TOKEN, 400, "", "{\"error\":\"invalid_grant\"}");
+	oauth_server_say_always(&o.d->a.server, TOKEN, 400, "", "{\"error\":\"invalid_grant\"}");
 	plea_start(&o, &one);
 	plea_start(&o, &two);
 	struct Hit *first = peer_await(&o.u.peer, "tools/call");
@@ -498,11 +524,11 @@ int main(void)
 		cmocka_unit_test(test_late_refusals_of_an_old_token),
 		cmocka_unit_test(test_a_keyring_that_was_read_again_changes_nothing),
 		cmocka_unit_test(test_a_call_that_is_refused_twice_asks_a_person),
+		cmocka_unit_test(test_a_tool_that_refuses_every_token_takes_no_others_away),
 		cmocka_unit_test(test_a_renewal_that_fails_is_told_and_costs_no_login),
 		cmocka_unit_test(test_calls_in_flight_at_the_end_of_a_sign_in_ask_at_once),
 		cmocka_unit_test(test_a_call_waits_for_the_renewal_of_an_ending_token),
-		cmocka_unit_test(
-			test_calls_go_out_with_an_ending_token_where_no_other_can_be_had),
+		cmocka_unit_test(test_calls_go_out_with_an_ending_token_where_no_other_can_be_had),
 		cmocka_unit_test(test_a_call_waits_for_a_person),
 		cmocka_unit_test(test_a_call_for_which_nobody_is_asked_fails),
 		cmocka_unit_test(test_a_call_that_waits_for_a_person_can_be_cancelled),

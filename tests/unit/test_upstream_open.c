@@ -176,9 +176,9 @@ static void test_what_proves_modern(void **state)
 static void test_a_refusal_of_what_is_supported_is_asked_again_once(void **state)
 {
 	(void)state;
-	static const char refusal[] = "{\"jsonrpc\":\"2.0\",\"id\":%u,\"error\":{\"code\":-32022,"
-				      "\"message\":\"no\",\"data\":{\"supported\":[\"" MCP_MODERN
-				      "\"]}}}";
+	static const char refusal[] =
+		"{\"jsonrpc\":\"2.0\",\"id\":%u,\"error\":{\"code\":-32022,"
+		"\"message\":\"no\",\"data\":{\"supported\":[\"" MCP_MODERN "\"]}}}";
 	struct Up u;
 	up_init(&u);
 	upstream_open(u.up, ERA_MODERN);
