@@ -176,7 +176,11 @@ static void on_locked(struct FileLock *lock, const GError *error, void *user)
 	struct SignIn *s = user;
 	s->locking = NULL;
 	s->lock = lock;
-	if (error) {
+	/* A renewal whose outcome cannot be stored holds the lock for long. It looks before it stores, so that it
+	 * does not write over this. */
+	if (g_error_matches(error, MUX_ERROR, MUX_ERROR_TIMEOUT)) {
+		log_warning(s->connector->name, "stored without the lock: %s", error->message);
+	} else if (error) {
 		fail(s, error);
 		return;
 	}

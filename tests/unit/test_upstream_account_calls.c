@@ -441,6 +441,29 @@ static void test_more_permissions_are_asked_for_twice_at_most(void **state)
 	office_release(&o);
 }
 
+/* A person who has just said yes must not be asked again for what the sign-in before lacked. */
+static void test_a_call_that_a_newer_sign_in_overtakes_goes_out_again(void **state)
+{
+	(void)state;
+	struct Office o;
+	struct Plea plea = {.will_wait = true};
+	office_init(&o, OAUTH);
+	office_open_modern(&o, QUIET_TOOLS);
+	plea_start(&o, &plea);
+	struct Hit *late = peer_await(&o.u.peer, "tools/call");
+	assert_bearer(late, "access-a");
+	answer_and_sign_in(&o, "g2", "access-b");
+	office_want_scope(late);
+	struct Hit *hit = peer_await(&o.u.peer, "tools/call");
+	assert_bearer(hit, "access-b");
+	assert_int_equal(plea.asked, 0);
+	office_want_scope(hit);
+	plea_await_asked(&plea, 1);
+	upstream_call_cancel(plea.ask.call);
+	plea_release(&plea);
+	office_release(&o);
+}
+
 static void test_a_renewed_session_gives_no_more_permissions(void **state)
 {
 	(void)state;
@@ -534,6 +557,7 @@ int main(void)
 		cmocka_unit_test(test_a_call_that_waits_for_a_person_can_be_cancelled),
 		cmocka_unit_test(test_a_sign_in_of_which_no_notice_came_is_found_by_a_call),
 		cmocka_unit_test(test_more_permissions_are_asked_for_twice_at_most),
+		cmocka_unit_test(test_a_call_that_a_newer_sign_in_overtakes_goes_out_again),
 		cmocka_unit_test(test_a_renewed_session_gives_no_more_permissions),
 		cmocka_unit_test(test_what_the_configuration_does_not_allow_is_not_asked_for),
 		cmocka_unit_test(test_a_403_for_another_reason),
