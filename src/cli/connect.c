@@ -271,6 +271,8 @@ static bool prepare_client(struct Connect *connect, GError **error)
 static void take_pasted_line(struct Connect *connect)
 {
 	g_autoptr(GError) error = NULL;
+	/* Quotes come along where an address is copied from a message or a shell's history. */
+	g_strdelimit(connect->pasted->str, "\"'<>", ' ');
 	g_strstrip(connect->pasted->str);
 	if (*connect->pasted->str && !sign_in_paste(connect->sign_in, connect->pasted->str, &error))
 		output_error("%s; paste it again, or finish in the browser", error->message);

@@ -40,8 +40,8 @@ static void on_forgotten(const struct Forgotten *forgotten, const GError *error,
 			title, forgotten->revoke_error->message);
 	else
 		g_string_printf(disconnect->words,
-			"%s is disconnected: its sign-in was forgotten. The server offers no "
-			"revocation; it may be valid there until it expires.",
+			"%s is disconnected: what the keyring held for it was deleted. There was "
+			"nothing that could be revoked at the server.",
 			title);
 }
 
