@@ -19,6 +19,11 @@ typedef void MachineDone(const struct TokenRecord *record, const GError *error, 
 struct Machine *machine_start(const struct AuthShared *shared,
 	const struct ConnectorConfig *connector, const char *client_id, struct Secret *secret,
 	MachineDone *done, void *user);
+/* Stores SECRET as that of the configured client_id, under the issuer that discovery finds; the record is empty. A
+ * person signs in with it afterwards. */
+struct Machine *machine_store_client(const struct AuthShared *shared,
+	const struct ConnectorConfig *connector, struct Secret *secret, MachineDone *done,
+	void *user);
 /* Stores an API key as the connector's credential. */
 struct Machine *machine_store_key(const struct AuthShared *shared,
 	const struct ConnectorConfig *connector, struct Secret *key, MachineDone *done, void *user);

@@ -20,7 +20,10 @@ bool session_init(struct Session *session, const struct Config *config, unsigned
 /* Everything that was made with it must be gone. Also after session_init failed. */
 void session_release(struct Session *session);
 
-/* Turns the loop until DONE is true or TIMEOUT_MS (0: no limit) are over; whether DONE is true. */
+/* Turns the loop until ENOUGH says so or TIMEOUT_MS (0: no limit) are over; what ENOUGH says then. */
+bool session_run_until(struct Session *session, bool (*enough)(const void *user), const void *user,
+	unsigned timeout_ms);
+/* The same until DONE is true. */
 bool session_run(struct Session *session, const bool *done, unsigned timeout_ms);
 
 #endif

@@ -82,7 +82,7 @@ static void on_client_stored(const GError *error, void *user)
 {
 	struct Machine *m = user;
 	m->keyring = NULL;
-	if (error)
+	if (error || !m->record->access_token)
 		finish(m, error);
 	else
 		store_token(m);
@@ -161,7 +161,10 @@ static void on_discovered(struct Discovered *discovered, const GError *error, vo
 	m->record->resource = g_strdup(discovered->resource);
 	m->record->scope_wanted = sign_in_scope(m->connector, discovered, NULL);
 	m->client->auth_method = g_strdup(client_auth_method(server, m->client->client_secret));
-	ask(m, GRANT_CLIENT_CREDENTIALS);
+	if (m->connector->auth == AUTH_CLIENT_CREDENTIALS)
+		ask(m, GRANT_CLIENT_CREDENTIALS);
+	else
+		store(m);
 }
 
 /* The MCP server and the API that gives tokens have names of their own in each region. */
@@ -201,20 +204,25 @@ static void refuse(struct Machine *m, const char *text)
 	loop_timer_start(m->shared->loop, &m->soon, 0, on_soon, m);
 }
 
-struct Machine *machine_start(const struct AuthShared *shared,
-	const struct ConnectorConfig *connector, const char *client_id, struct Secret *secret,
-	MachineDone *done, void *user)
+static bool take_client(struct Machine *m, const char *client_id, struct Secret *secret)
 {
-	struct Machine *m = create(shared, connector, done, user);
 	m->client = client_record_new();
 	m->client->client_id = g_strdup(client_id);
 	m->client->client_secret = secret_ref(secret);
 	g_autoptr(Secret) text = client_record_write(m->client);
 	g_autoptr(ClientRecord) back = client_record_parse(secret_reveal(text), NULL);
-	if (!back) {
+	if (!back)
 		refuse(m, "the client id or its secret has control characters, or is empty");
+	return back != NULL;
+}
+
+struct Machine *machine_start(const struct AuthShared *shared,
+	const struct ConnectorConfig *connector, const char *client_id, struct Secret *secret,
+	MachineDone *done, void *user)
+{
+	struct Machine *m = create(shared, connector, done, user);
+	if (!take_client(m, client_id, secret))
 		return m;
-	}
 	if (connector->auth == AUTH_CLIENT_CREDENTIALS) {
 		m->discovery = discovery_start(shared, connector, NULL, NULL, on_discovered, m);
 		return m;
@@ -223,6 +231,16 @@ struct Machine *machine_start(const struct AuthShared *shared,
 	m->record->issuer = url_origin(m->record->token_endpoint);
 	m->client->auth_method = g_strdup("client_secret_post");
 	ask(m, GRANT_PORT);
+	return m;
+}
+
+struct Machine *machine_store_client(const struct AuthShared *shared,
+	const struct ConnectorConfig *connector, struct Secret *secret, MachineDone *done,
+	void *user)
+{
+	struct Machine *m = create(shared, connector, done, user);
+	if (take_client(m, connector->client_id, secret))
+		m->discovery = discovery_start(shared, connector, NULL, NULL, on_discovered, m);
 	return m;
 }
 

@@ -1,7 +1,6 @@
 /* `mcp-mux connect NAME`: signs in as the connector's kind wants it, stores the outcome in the keyring, and shows that
  * it works. What a server refuses is not stored. */
 #include "auth/browser.h"
-#include "auth/client.h"
 #include "auth/credential.h"
 #include "auth/machine.h"
 #include "auth/sign_in.h"
@@ -60,6 +59,11 @@ static void on_settled(struct Upstream *upstream, void *user)
 		connect->done = true;
 }
 
+static bool is_quiet(const void *user)
+{
+	return upstream_is_quiet(user);
+}
+
 /* Opens the connector with KEY, or with what the keyring holds where that is NULL; *FOUND (if not NULL) gets a copy
  * of that. */
 static enum UpstreamState try_open(
@@ -87,12 +91,7 @@ static enum UpstreamState try_open(
 		!scope_covers(record->scope_granted, record->scope_wanted) && record->scope_granted)
 		state = UPSTREAM_SIGNED_OUT; /* more was asked for since */
 	upstream_shutdown(upstream);
-	bool quiet = false;
-	for (unsigned i = 0; i < FAREWELL_MS / 10 && !quiet; i++) {
-		quiet = upstream_is_quiet(upstream);
-		if (!quiet)
-			session_run(session, &quiet, 10);
-	}
+	session_run_until(session, is_quiet, upstream, FAREWELL_MS);
 	upstream_free(upstream);
 	return state;
 }
@@ -190,66 +189,6 @@ static bool is_client_known(struct Connect *connect, bool *known, GError **error
 	return good;
 }
 
-struct StoringClient {
-	struct Connect *connect;
-	struct Secret *secret;
-	struct FileLock *lock;
-	char *issuer;
-	char *method;
-};
-
-static void on_client_stored(const GError *error, void *user)
-{
-	struct StoringClient *storing = user;
-	finish(storing->connect, error);
-}
-
-static void on_client_locked(struct FileLock *lock, const GError *error, void *user)
-{
-	struct StoringClient *storing = user;
-	const struct Connect *connect = storing->connect;
-	storing->lock = lock;
-	if (error) {
-		finish(storing->connect, error);
-		return;
-	}
-	g_autoptr(ClientRecord) client = client_record_new();
-	client->client_id = g_strdup(connect->connector->client_id);
-	client->client_secret = secret_ref(storing->secret);
-	client->auth_method = g_strdup(storing->method);
-	g_autofree char *resource = NULL;
-	struct KeyringKey key = client_key(connect->connector, storing->issuer, &resource);
-	g_autoptr(Secret) text = client_record_write(client);
-	keyring_store(connect->session.auth.keyring, &key, text, on_client_stored, storing);
-}
-
-static void on_issuer(struct Discovered *discovered, const GError *error, void *user)
-{
-	struct StoringClient *storing = user;
-	struct Connect *connect = storing->connect;
-	if (error) {
-		finish(connect, error);
-		return;
-	}
-	storing->issuer = g_strdup(discovered->server.issuer);
-	storing->method = g_strdup(client_auth_method(&discovered->server, storing->secret));
-	credential_lock_start(connect->session.loop, connect->connector, CREDENTIAL_LOCK_MS,
-		on_client_locked, storing);
-}
-
-/* The secret belongs to an issuer, so that has to be found first. */
-static bool store_client(struct Connect *connect, struct Secret *secret, GError **error)
-{
-	struct StoringClient storing = {.connect = connect, .secret = secret};
-	discovery_start(
-		&connect->session.auth, connect->connector, NULL, NULL, on_issuer, &storing);
-	bool good = await(connect, error);
-	file_unlock(storing.lock);
-	g_free(storing.issuer);
-	g_free(storing.method);
-	return good;
-}
-
 static bool prepare_client(struct Connect *connect, GError **error)
 {
 	if (!connect->connector->client_id)
@@ -263,7 +202,11 @@ static bool prepare_client(struct Connect *connect, GError **error)
 		ask_secret(connect, "client secret (none: just press Enter)", error);
 	if (!secret)
 		return false;
-	return secret_reveal(secret).len == 0 || store_client(connect, secret, error);
+	if (secret_reveal(secret).len == 0)
+		return true;
+	machine_store_client(
+		&connect->session.auth, connect->connector, secret, on_machine, connect);
+	return await(connect, error);
 }
 
 /* ---- a person's sign-in ---- */

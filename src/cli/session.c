@@ -47,14 +47,25 @@ static void on_over(void *user)
 	*(bool *)user = true;
 }
 
-bool session_run(struct Session *session, const bool *done, unsigned timeout_ms)
+bool session_run_until(struct Session *session, bool (*enough)(const void *user), const void *user,
+	unsigned timeout_ms)
 {
 	struct LoopTimer timer = {0};
 	bool over = false;
 	if (timeout_ms > 0)
 		loop_timer_start(session->loop, &timer, timeout_ms, on_over, &over);
-	while (!*done && !over)
+	while (!enough(user) && !over)
 		g_main_context_iteration(NULL, TRUE);
 	loop_timer_stop(&timer);
-	return *done;
+	return enough(user);
+}
+
+static bool is_done(const void *user)
+{
+	return *(const bool *)user;
+}
+
+bool session_run(struct Session *session, const bool *done, unsigned timeout_ms)
+{
+	return session_run_until(session, is_done, done, timeout_ms);
 }

@@ -19,14 +19,7 @@ enum {
 struct Run {
 	struct Session session;
 	GPtrArray *upstreams; /* struct Upstream, NULL where the entry is not opened */
-	bool over; /* the timer has fired */
 };
-
-static void on_timer(void *user)
-{
-	struct Run *run = user;
-	run->over = true;
-}
 
 /* What changed is read once everything is settled. */
 static void on_change(struct Upstream *upstream, void *user)
@@ -66,21 +59,22 @@ static void run_release(struct Run *run)
 	session_release(&run->session);
 }
 
-/* Turns the loop until ENOUGH holds of every upstream or TIMEOUT_MS are over. */
-static void run_until(struct Run *run, bool (*enough)(const struct Upstream *), unsigned timeout_ms)
+static bool all_settled(const void *user)
 {
-	struct LoopTimer timer = {0};
-	run->over = false;
-	loop_timer_start(run->session.loop, &timer, timeout_ms, on_timer, run);
-	for (;;) {
-		bool all = true;
-		for (unsigned i = 0; i < run->upstreams->len && all; i++)
-			all = !run->upstreams->pdata[i] || enough(run->upstreams->pdata[i]);
-		if (all || run->over)
-			break;
-		g_main_context_iteration(NULL, TRUE);
-	}
-	loop_timer_stop(&timer);
+	const struct Run *run = user;
+	bool all = true;
+	for (unsigned i = 0; i < run->upstreams->len && all; i++)
+		all = !run->upstreams->pdata[i] || upstream_is_settled(run->upstreams->pdata[i]);
+	return all;
+}
+
+static bool all_quiet(const void *user)
+{
+	const struct Run *run = user;
+	bool all = true;
+	for (unsigned i = 0; i < run->upstreams->len && all; i++)
+		all = !run->upstreams->pdata[i] || upstream_is_quiet(run->upstreams->pdata[i]);
+	return all;
 }
 
 static void open_all(struct Run *run, const struct Survey *survey)
@@ -175,7 +169,7 @@ struct Survey *survey_run(const struct Configuration *configuration,
 	}
 
 	open_all(&run, survey);
-	run_until(&run, upstream_is_settled, config->mux.list_timeout_ms);
+	session_run_until(&run.session, all_settled, &run, config->mux.list_timeout_ms);
 	for (unsigned i = 0; i < survey->entries->len; i++) {
 		struct Upstream *upstream = run.upstreams->pdata[i];
 		struct SurveyEntry *entry = survey->entries->pdata[i];
@@ -186,7 +180,7 @@ struct Survey *survey_run(const struct Configuration *configuration,
 		upstream_shutdown(upstream);
 	}
 	note_counts(survey);
-	run_until(&run, upstream_is_quiet, FAREWELL_MS);
+	session_run_until(&run.session, all_quiet, &run, FAREWELL_MS);
 	run_release(&run);
 	return survey;
 }

@@ -243,7 +243,7 @@ bool value_metadata_url(
 	if (*value && !check_url(setting, error))
 		return false;
 	/* It is a client identifier, which is https by its own specification. */
-	if (*value && (!url_is_secure(value) || g_ascii_strncasecmp(value, "https:", 6) != 0))
+	if (*value && g_ascii_strncasecmp(value, "https:", 6) != 0)
 		return setting_refuse(setting, error, "plain http; expected an https URL");
 	set_optional_text(field, value);
 	return true;
