@@ -75,6 +75,11 @@ bool json_next(struct JsonIter *iter, struct JsonMember *member);
  * has none or OBJECT is no object. */
 struct JsonValue json_get(struct Slice object, const char *key);
 
+/* Finds the members of OBJECT by their N KEYS, the first of each; VALUES of those that are not there are JSON_NONE. The
+ * key of one that is there twice comes back, else NULL. */
+const char *json_find_members(
+	struct Slice object, const char *const *keys, unsigned n, struct JsonValue *values);
+
 /* Whether any two members of OBJECT whose key is one of the N names have the same decoded key. */
 bool json_has_duplicate(struct Slice object, const char *const *names, size_t n);
 

@@ -12,11 +12,6 @@ enum {
 	OAUTH_LIST_BYTES = 32 * 1024, /* all texts of one array together */
 };
 
-/* Finds the members of OBJECT, which was validated, by their N KEYS; VALUES of those that are not there are JSON_NONE.
- * The key of one that is there twice comes back, else NULL. */
-const char *oauth_find_members(
-	struct Slice object, const char *const *keys, unsigned n, struct JsonValue *values);
-
 /* The same for the document in JSON, which people know as WHAT. MUX_ERROR_UPSTREAM if it is no JSON object, or holds
  * one of the members twice. */
 bool oauth_read_document(struct Slice json, const char *what, const char *const *keys, unsigned n,

@@ -332,3 +332,24 @@ bool json_int64(struct JsonValue value, int64_t *out)
 	*out = (int64_t)(d.negative ? -magnitude : magnitude);
 	return true;
 }
+
+const char *json_find_members(
+	struct Slice object, const char *const *keys, unsigned n, struct JsonValue *values)
+{
+	const char *twice = NULL;
+	struct JsonMember member;
+	for (unsigned i = 0; i < n; i++)
+		values[i] = (struct JsonValue){.type = JSON_NONE};
+	JSON_FOR_EACH_MEMBER (member, object) {
+		for (unsigned i = 0; i < n; i++) {
+			if (!json_string_is(member.key, slice_of(keys[i])))
+				continue;
+			if (values[i].type == JSON_NONE)
+				values[i] = member.value;
+			else
+				twice = keys[i];
+			break;
+		}
+	}
+	return twice;
+}

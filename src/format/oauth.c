@@ -135,7 +135,7 @@ static char *claimed_account(struct Slice claims)
 	static const char *const names[] = {"email", "preferred_username", "name", "sub"};
 	struct JsonValue values[G_N_ELEMENTS(names)];
 	if (!json_validate(claims, NULL) || json_root(claims).type != JSON_OBJECT ||
-		oauth_find_members(claims, names, G_N_ELEMENTS(names), values))
+		json_find_members(claims, names, G_N_ELEMENTS(names), values))
 		return NULL;
 	for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
 		char *name = oauth_text(values[i], OAUTH_TEXT_BYTES);

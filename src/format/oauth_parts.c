@@ -2,27 +2,6 @@
 
 #include "base/error.h"
 
-const char *oauth_find_members(
-	struct Slice object, const char *const *keys, unsigned n, struct JsonValue *values)
-{
-	const char *twice = NULL;
-	struct JsonMember member;
-	for (unsigned i = 0; i < n; i++)
-		values[i] = (struct JsonValue){.type = JSON_NONE};
-	JSON_FOR_EACH_MEMBER (member, object) {
-		for (unsigned i = 0; i < n; i++) {
-			if (!json_string_is(member.key, slice_of(keys[i])))
-				continue;
-			if (values[i].type == JSON_NONE)
-				values[i] = member.value;
-			else
-				twice = keys[i];
-			break;
-		}
-	}
-	return twice;
-}
-
 bool oauth_read_document(struct Slice json, const char *what, const char *const *keys, unsigned n,
 	struct JsonValue *values, GError **error)
 {
@@ -37,7 +16,7 @@ bool oauth_read_document(struct Slice json, const char *what, const char *const 
 		g_set_error(error, MUX_ERROR, MUX_ERROR_UPSTREAM, "%s is no JSON object", what);
 		return false;
 	}
-	const char *twice = oauth_find_members(root.raw, keys, n, values);
+	const char *twice = json_find_members(root.raw, keys, n, values);
 	if (twice)
 		g_set_error(error, MUX_ERROR, MUX_ERROR_UPSTREAM, "%s has %s twice", what, twice);
 	return !twice;

@@ -167,7 +167,7 @@ static bool check_version(const struct Kind *kind, struct Slice object, GError *
 {
 	static const char *const member = "v";
 	struct JsonValue value;
-	if (oauth_find_members(object, &member, 1, &value))
+	if (json_find_members(object, &member, 1, &value))
 		return refuse(error, kind, member, "stands twice");
 	int64_t version = 0;
 	if (!json_int64(value, &version) || version < 1)
@@ -233,7 +233,7 @@ static bool read_field(const struct Kind *kind, const struct Field *field, struc
 	if (!find_object(object, field->within, &home, &why))
 		return refuse(error, kind, field->within, why);
 	struct JsonValue value;
-	if (oauth_find_members(home, &field->key, 1, &value))
+	if (json_find_members(home, &field->key, 1, &value))
 		return refuse(error, kind, field->key, "stands twice");
 	bool absent = value.type == JSON_NONE || value.type == JSON_NULL;
 	if (!absent && !read_value(field, value, record, &why))

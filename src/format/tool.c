@@ -28,53 +28,46 @@ enum Hint {
 	HINTS,
 };
 
-struct Expected {
-	const char *key;
-	enum JsonType type; /* JSON_TRUE stands for both booleans */
+/* JSON_TRUE stands for both booleans. */
+static const char *const part_keys[PARTS] = {
+	[PART_NAME] = "name",
+	[PART_TITLE] = "title",
+	[PART_DESCRIPTION] = "description",
+	[PART_INPUT_SCHEMA] = "inputSchema",
+	[PART_OUTPUT_SCHEMA] = "outputSchema",
+	[PART_ANNOTATIONS] = "annotations",
+	[PART_ICONS] = "icons",
+	[PART_EXECUTION] = "execution",
+	[PART_META] = "_meta",
 };
 
-static const struct Expected parts[PARTS] = {
-	[PART_NAME] = {"name", JSON_STRING},
-	[PART_TITLE] = {"title", JSON_STRING},
-	[PART_DESCRIPTION] = {"description", JSON_STRING},
-	[PART_INPUT_SCHEMA] = {"inputSchema", JSON_OBJECT},
-	[PART_OUTPUT_SCHEMA] = {"outputSchema", JSON_OBJECT},
-	[PART_ANNOTATIONS] = {"annotations", JSON_OBJECT},
-	[PART_ICONS] = {"icons", JSON_ARRAY},
-	[PART_EXECUTION] = {"execution", JSON_OBJECT},
-	[PART_META] = {"_meta", JSON_OBJECT},
+static const enum JsonType part_types[PARTS] = {
+	[PART_NAME] = JSON_STRING,
+	[PART_TITLE] = JSON_STRING,
+	[PART_DESCRIPTION] = JSON_STRING,
+	[PART_INPUT_SCHEMA] = JSON_OBJECT,
+	[PART_OUTPUT_SCHEMA] = JSON_OBJECT,
+	[PART_ANNOTATIONS] = JSON_OBJECT,
+	[PART_ICONS] = JSON_ARRAY,
+	[PART_EXECUTION] = JSON_OBJECT,
+	[PART_META] = JSON_OBJECT,
 };
 
-static const struct Expected hints[HINTS] = {
-	[HINT_TITLE] = {"title", JSON_STRING},
-	[HINT_READ_ONLY] = {"readOnlyHint", JSON_TRUE},
-	[HINT_DESTRUCTIVE] = {"destructiveHint", JSON_TRUE},
-	[HINT_IDEMPOTENT] = {"idempotentHint", JSON_TRUE},
-	[HINT_OPEN_WORLD] = {"openWorldHint", JSON_TRUE},
+static const char *const hint_keys[HINTS] = {
+	[HINT_TITLE] = "title",
+	[HINT_READ_ONLY] = "readOnlyHint",
+	[HINT_DESTRUCTIVE] = "destructiveHint",
+	[HINT_IDEMPOTENT] = "idempotentHint",
+	[HINT_OPEN_WORLD] = "openWorldHint",
 };
 
-/* Finds the N expected members of OBJECT, the first of each key; the key of one that is there twice
- * comes back, else NULL. */
-static const char *read_members(
-	struct Slice object, const struct Expected *expected, unsigned n, struct JsonValue *values)
-{
-	const char *twice = NULL;
-	struct JsonMember member;
-	for (unsigned i = 0; i < n; i++)
-		values[i] = (struct JsonValue){.type = JSON_NONE};
-	JSON_FOR_EACH_MEMBER (member, object) {
-		for (unsigned i = 0; i < n; i++) {
-			if (!json_string_is(member.key, slice_of(expected[i].key)))
-				continue;
-			if (values[i].type == JSON_NONE)
-				values[i] = member.value;
-			else
-				twice = expected[i].key;
-			break;
-		}
-	}
-	return twice;
-}
+static const enum JsonType hint_types[HINTS] = {
+	[HINT_TITLE] = JSON_STRING,
+	[HINT_READ_ONLY] = JSON_TRUE,
+	[HINT_DESTRUCTIVE] = JSON_TRUE,
+	[HINT_IDEMPOTENT] = JSON_TRUE,
+	[HINT_OPEN_WORLD] = JSON_TRUE,
+};
 
 static const char *type_name(enum JsonType type)
 {
@@ -86,14 +79,14 @@ static const char *type_name(enum JsonType type)
 }
 
 /* What is wrong with the members' types, for g_free; NULL if nothing is. */
-static char *check_types(const char *where, const struct Expected *expected, unsigned n,
-	const struct JsonValue *values)
+static char *check_types(const char *where, const char *const *keys, const enum JsonType *types,
+	unsigned n, const struct JsonValue *values)
 {
 	for (unsigned i = 0; i < n; i++) {
 		enum JsonType type = values[i].type == JSON_FALSE ? JSON_TRUE : values[i].type;
-		if (type != JSON_NONE && type != expected[i].type)
-			return g_strdup_printf("%s%s is no %s", where, expected[i].key,
-				type_name(expected[i].type));
+		if (type != JSON_NONE && type != types[i])
+			return g_strdup_printf(
+				"%s%s is no %s", where, keys[i], type_name(types[i]));
 	}
 	return NULL;
 }
@@ -107,12 +100,12 @@ static bool says_object(struct JsonValue schema)
 static void read_hints(struct Tool *tool, struct Slice annotations)
 {
 	struct JsonValue values[HINTS];
-	const char *twice = read_members(annotations, hints, HINTS, values);
+	const char *twice = json_find_members(annotations, hint_keys, HINTS, values);
 	tool->read_only = values[HINT_READ_ONLY].type == JSON_TRUE;
 	tool->says_non_destructive = values[HINT_DESTRUCTIVE].type == JSON_FALSE;
 	tool->destructive = !tool->says_non_destructive && !tool->read_only;
 	tool->idempotent = values[HINT_IDEMPOTENT].type == JSON_TRUE;
-	tool->invalid = check_types("annotations.", hints, HINTS, values);
+	tool->invalid = check_types("annotations.", hint_keys, hint_types, HINTS, values);
 	if (!tool->invalid && twice)
 		tool->invalid = g_strdup_printf("annotations.%s is there twice", twice);
 }
@@ -145,7 +138,7 @@ static void read_definition(
 	if (!tool->invalid && twice)
 		tool->invalid = g_strdup_printf("%s is there twice", twice);
 	if (!tool->invalid)
-		tool->invalid = check_types("", parts, PARTS, values);
+		tool->invalid = check_types("", part_keys, part_types, PARTS, values);
 }
 
 static void tool_free(void *data)
@@ -190,7 +183,7 @@ static bool add_tool(struct ToolList *list, struct JsonValue definition, bool ch
 	if (definition.type != JSON_OBJECT)
 		return false;
 	struct JsonValue values[PARTS];
-	const char *twice = read_members(definition.raw, parts, PARTS, values);
+	const char *twice = json_find_members(definition.raw, part_keys, PARTS, values);
 	g_autofree char *name = json_string_dup(values[PART_NAME]);
 	if (!name || !*name || g_hash_table_contains(list->names, name))
 		return false;
