@@ -1,50 +1,11 @@
 /* The keyring where something is missing, dead or silent, and calls that end before their time. */
-#include "keyring_fixture.h"
-#include "keyring_outcome.h"
+#include "keyring_test.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "auth/keyring_internal.h"
-
-struct Test {
-	struct KeyringFixture *fixture;
-	struct Keyring *keyring;
-	unsigned changes;
-};
-
-static void on_changed(void *user)
-{
-	++*(unsigned *)user;
-}
-
-static void start(struct Test *test, enum KeyringFixtureKind kind)
-{
-	test->changes = 0;
-	test->fixture = keyring_fixture_new(kind);
-	test->keyring = keyring_new(false, on_changed, &test->changes);
-}
-
-static int set_up(void **state)
-{
-	struct Test *test = g_new0(struct Test, 1);
-	*state = test;
-	start(test, KEYRING_FIXTURE_UNLOCKED);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct Test *test = *state;
-	keyring_free(test->keyring);
-	turn_for(10);
-	keyring_fixture_free(test->fixture);
-	g_free(test);
-	return 0;
-}
 
 /* ---- killed ---- */
 
