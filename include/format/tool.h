@@ -17,6 +17,8 @@ struct Tool {
 	bool idempotent; /* annotations.idempotentHint is true */
 	bool output_is_object; /* no outputSchema, or one whose `type` is "object" */
 	struct ParamHeaders *headers; /* NULL where it has none */
+	char *ui; /* the resource that shows it (MCP Apps): _meta.ui.resourceUri, or the older
+		   * _meta["ui/resourceUri"], decoded; NULL where there is none */
 	char *invalid; /* why the tool must not be shown, NULL where it may: its x-mcp-header
 				  annotations break the rules, a member is of another type than every
 				  revision's schema demands (an SDK client rejects the whole list for

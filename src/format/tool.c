@@ -3,7 +3,7 @@
  * wrong costs that tool alone, and never the list. */
 #include "format/tool.h"
 
-#include "base/error.h"
+#include "format/list_page.h"
 
 /* The members of a definition that are looked at or that clients check. */
 enum Part {
@@ -28,68 +28,25 @@ enum Hint {
 	HINTS,
 };
 
-/* JSON_TRUE stands for both booleans. */
-static const char *const part_keys[PARTS] = {
-	[PART_NAME] = "name",
-	[PART_TITLE] = "title",
-	[PART_DESCRIPTION] = "description",
-	[PART_INPUT_SCHEMA] = "inputSchema",
-	[PART_OUTPUT_SCHEMA] = "outputSchema",
-	[PART_ANNOTATIONS] = "annotations",
-	[PART_ICONS] = "icons",
-	[PART_EXECUTION] = "execution",
-	[PART_META] = "_meta",
+static const struct MemberRule part_rules[PARTS] = {
+	[PART_NAME] = {"name", JSON_STRING, false},
+	[PART_TITLE] = {"title", JSON_STRING, false},
+	[PART_DESCRIPTION] = {"description", JSON_STRING, false},
+	[PART_INPUT_SCHEMA] = {"inputSchema", JSON_OBJECT, false},
+	[PART_OUTPUT_SCHEMA] = {"outputSchema", JSON_OBJECT, false},
+	[PART_ANNOTATIONS] = {"annotations", JSON_OBJECT, false},
+	[PART_ICONS] = {"icons", JSON_ARRAY, false},
+	[PART_EXECUTION] = {"execution", JSON_OBJECT, false},
+	[PART_META] = {"_meta", JSON_OBJECT, false},
 };
 
-static const enum JsonType part_types[PARTS] = {
-	[PART_NAME] = JSON_STRING,
-	[PART_TITLE] = JSON_STRING,
-	[PART_DESCRIPTION] = JSON_STRING,
-	[PART_INPUT_SCHEMA] = JSON_OBJECT,
-	[PART_OUTPUT_SCHEMA] = JSON_OBJECT,
-	[PART_ANNOTATIONS] = JSON_OBJECT,
-	[PART_ICONS] = JSON_ARRAY,
-	[PART_EXECUTION] = JSON_OBJECT,
-	[PART_META] = JSON_OBJECT,
+static const struct MemberRule hint_rules[HINTS] = {
+	[HINT_TITLE] = {"title", JSON_STRING, false},
+	[HINT_READ_ONLY] = {"readOnlyHint", JSON_TRUE, false},
+	[HINT_DESTRUCTIVE] = {"destructiveHint", JSON_TRUE, false},
+	[HINT_IDEMPOTENT] = {"idempotentHint", JSON_TRUE, false},
+	[HINT_OPEN_WORLD] = {"openWorldHint", JSON_TRUE, false},
 };
-
-static const char *const hint_keys[HINTS] = {
-	[HINT_TITLE] = "title",
-	[HINT_READ_ONLY] = "readOnlyHint",
-	[HINT_DESTRUCTIVE] = "destructiveHint",
-	[HINT_IDEMPOTENT] = "idempotentHint",
-	[HINT_OPEN_WORLD] = "openWorldHint",
-};
-
-static const enum JsonType hint_types[HINTS] = {
-	[HINT_TITLE] = JSON_STRING,
-	[HINT_READ_ONLY] = JSON_TRUE,
-	[HINT_DESTRUCTIVE] = JSON_TRUE,
-	[HINT_IDEMPOTENT] = JSON_TRUE,
-	[HINT_OPEN_WORLD] = JSON_TRUE,
-};
-
-static const char *type_name(enum JsonType type)
-{
-	if (type == JSON_STRING)
-		return "string";
-	if (type == JSON_TRUE)
-		return "boolean";
-	return type == JSON_ARRAY ? "array" : "object";
-}
-
-/* What is wrong with the members' types, for g_free; NULL if nothing is. */
-static char *check_types(const char *where, const char *const *keys, const enum JsonType *types,
-	unsigned n, const struct JsonValue *values)
-{
-	for (unsigned i = 0; i < n; i++) {
-		enum JsonType type = values[i].type == JSON_FALSE ? JSON_TRUE : values[i].type;
-		if (type != JSON_NONE && type != types[i])
-			return g_strdup_printf(
-				"%s%s is no %s", where, keys[i], type_name(types[i]));
-	}
-	return NULL;
-}
 
 static bool says_object(struct JsonValue schema)
 {
@@ -100,14 +57,11 @@ static bool says_object(struct JsonValue schema)
 static void read_hints(struct Tool *tool, struct Slice annotations)
 {
 	struct JsonValue values[HINTS];
-	const char *twice = json_find_members(annotations, hint_keys, HINTS, values);
+	tool->invalid = list_page_members("annotations.", annotations, hint_rules, HINTS, values);
 	tool->read_only = values[HINT_READ_ONLY].type == JSON_TRUE;
 	tool->says_non_destructive = values[HINT_DESTRUCTIVE].type == JSON_FALSE;
 	tool->destructive = !tool->says_non_destructive && !tool->read_only;
 	tool->idempotent = values[HINT_IDEMPOTENT].type == JSON_TRUE;
-	tool->invalid = check_types("annotations.", hint_keys, hint_types, HINTS, values);
-	if (!tool->invalid && twice)
-		tool->invalid = g_strdup_printf("annotations.%s is there twice", twice);
 }
 
 static void read_input_schema(struct Tool *tool, struct JsonValue schema, bool check_headers)
@@ -125,9 +79,26 @@ static void read_input_schema(struct Tool *tool, struct JsonValue schema, bool c
 		tool->invalid = why;
 }
 
-/* Reads the definition into TOOL, which has nothing but its name yet. */
+/* Reads the resource that shows the tool out of META, the raw _meta. What is there twice comes back, or NULL. */
+static const char *read_ui(struct Tool *tool, struct Slice meta)
+{
+	static const char *const meta_keys[] = {"ui", "ui/resourceUri"};
+	static const char *const ui_keys[] = {"resourceUri"};
+	struct JsonValue values[G_N_ELEMENTS(meta_keys)];
+	struct JsonValue uri;
+	const char *twice = json_find_members(meta, meta_keys, G_N_ELEMENTS(meta_keys), values);
+	bool uri_twice = json_find_members(values[0].raw, ui_keys, 1, &uri) != NULL;
+	tool->ui = json_string_dup(uri);
+	if (!tool->ui)
+		tool->ui = json_string_dup(values[1]);
+	if (twice)
+		return twice == meta_keys[0] ? "_meta.ui" : "_meta.ui/resourceUri";
+	return uri_twice ? "_meta.ui.resourceUri" : NULL;
+}
+
+/* Reads the definition's members into TOOL, which has nothing but its name yet. WRONG is what is wrong with them. */
 static void read_definition(
-	struct Tool *tool, const char *twice, const struct JsonValue *values, bool check_headers)
+	struct Tool *tool, const char *wrong, const struct JsonValue *values, bool check_headers)
 {
 	struct JsonValue output = values[PART_OUTPUT_SCHEMA];
 	tool->output_is_object = output.type == JSON_NONE || says_object(output);
@@ -135,16 +106,18 @@ static void read_definition(
 	read_hints(tool, annotations.type == JSON_OBJECT ? annotations.raw : SLICE("{}"));
 	if (!tool->invalid)
 		read_input_schema(tool, values[PART_INPUT_SCHEMA], check_headers);
-	if (!tool->invalid && twice)
-		tool->invalid = g_strdup_printf("%s is there twice", twice);
 	if (!tool->invalid)
-		tool->invalid = check_types("", part_keys, part_types, PARTS, values);
+		tool->invalid = g_strdup(wrong);
+	const char *ui_twice = read_ui(tool, values[PART_META].raw);
+	if (!tool->invalid && ui_twice)
+		tool->invalid = g_strdup_printf("%s is there twice", ui_twice);
 }
 
 static void tool_free(void *data)
 {
 	struct Tool *tool = data;
 	g_free(tool->name);
+	g_free(tool->ui);
 	g_free(tool->invalid);
 	param_headers_free(tool->headers);
 	g_free(tool);
@@ -183,83 +156,38 @@ static bool add_tool(struct ToolList *list, struct JsonValue definition, bool ch
 	if (definition.type != JSON_OBJECT)
 		return false;
 	struct JsonValue values[PARTS];
-	const char *twice = json_find_members(definition.raw, part_keys, PARTS, values);
-	g_autofree char *name = json_string_dup(values[PART_NAME]);
-	if (!name || !*name || g_hash_table_contains(list->names, name))
+	g_autofree char *wrong = list_page_members("", definition.raw, part_rules, PARTS, values);
+	char *name = list_page_key(list->names, values[PART_NAME]);
+	if (!name)
 		return false;
 	struct Tool *tool = g_new0(struct Tool, 1);
-	tool->name = g_steal_pointer(&name);
+	tool->name = name;
 	tool->raw = definition.raw;
 	tool->raw_name = values[PART_NAME].raw;
-	read_definition(tool, twice, values, check_headers);
+	read_definition(tool, wrong, values, check_headers);
 	g_hash_table_add(list->names, tool->name);
 	g_ptr_array_add(list->tools, tool);
-	return true;
-}
-
-static void note_ttl(struct ToolList *list, struct JsonValue ttl)
-{
-	int64_t ttl_ms = 0;
-	if (!json_int64(ttl, &ttl_ms))
-		return;
-	ttl_ms = MAX(ttl_ms, 0);
-	if (list->ttl_ms < 0 || ttl_ms < list->ttl_ms)
-		list->ttl_ms = ttl_ms;
-}
-
-/* Whether a page with these members can be added. */
-static bool check_page(
-	const struct ToolList *list, struct JsonValue tools, struct JsonValue next, GError **error)
-{
-	if (tools.type != JSON_ARRAY) {
-		g_set_error_literal(error, MUX_ERROR, MUX_ERROR_UPSTREAM,
-			"the result of tools/list has no array \"tools\"");
-		return false;
-	}
-	if (next.type != JSON_STRING && next.type != JSON_NULL && next.type != JSON_NONE) {
-		g_set_error_literal(error, MUX_ERROR, MUX_ERROR_UPSTREAM,
-			"nextCursor of tools/list is no string");
-		return false;
-	}
-	unsigned n = list->tools->len;
-	struct JsonMember item;
-	JSON_FOR_EACH_MEMBER (item, tools.raw) {
-		if (n++ < TOOL_LIST_MAX)
-			continue;
-		g_set_error(error, MUX_ERROR, MUX_ERROR_TOO_LARGE, "tools/list has over %d tools",
-			TOOL_LIST_MAX);
-		return false;
-	}
 	return true;
 }
 
 bool tool_list_add_page(struct ToolList *list, GBytes *page, struct Slice result,
 	bool check_headers, struct Slice *cursor, unsigned *skipped, GError **error)
 {
-	struct JsonValue tools = json_get(result, "tools");
-	struct JsonValue next = json_get(result, "nextCursor");
-	if (!check_page(list, tools, next, error))
+	struct ListPage read;
+	if (!list_page_read(MCP_TOOLS, result, list->tools->len, TOOL_LIST_MAX, &read, error))
 		return false;
 	g_ptr_array_add(list->pages, g_bytes_ref(page));
 	struct JsonMember item;
-	JSON_FOR_EACH_MEMBER (item, tools.raw) {
+	JSON_FOR_EACH_MEMBER (item, read.definitions.raw) {
 		if (!add_tool(list, item.value, check_headers))
 			(*skipped)++;
 	}
-	note_ttl(list, json_get(result, "ttlMs"));
-	*cursor = next.type == JSON_STRING ? next.raw : (struct Slice){NULL, 0};
+	list->ttl_ms = list_page_least_ttl(list->ttl_ms, read.ttl);
+	*cursor = read.cursor;
 	return true;
 }
 
 bool tool_list_equal(const struct ToolList *a, const struct ToolList *b)
 {
-	if (a->tools->len != b->tools->len)
-		return false;
-	for (unsigned i = 0; i < a->tools->len; i++) {
-		const struct Tool *one = a->tools->pdata[i];
-		const struct Tool *other = b->tools->pdata[i];
-		if (!slice_eq(one->raw, other->raw))
-			return false;
-	}
-	return true;
+	return list_page_equal(a->tools, b->tools, offsetof(struct Tool, raw));
 }

@@ -277,6 +277,50 @@ static void test_output_schemas_are_told_by_their_root(void **state)
 	assert_true(tool_at(none, 0)->output_is_object);
 }
 
+static void expect_ui(const char *meta, const char *ui)
+{
+	g_autofree char *text = g_strdup_printf("{\"name\":\"t\"," SCHEMA ",\"_meta\":%s}", meta);
+	g_autoptr(ToolList) list = list_of(text, true);
+	const struct Tool *tool = tool_at(list, 0);
+	assert_null(tool->invalid);
+	if (g_strcmp0(tool->ui, ui) != 0)
+		fail_msg("%s: %s", meta, tool->ui ? tool->ui : "none");
+}
+
+static void test_the_resource_that_shows_a_tool_is_read(void **state)
+{
+	(void)state;
+	expect_ui("{}", NULL);
+	expect_ui("{\"ui\":{\"resourceUri\":\"ui:\\/\\/a\",\"visibility\":[]}}", "ui://a");
+	expect_ui("{\"ui/resourceUri\":\"ui://b\"}", "ui://b");
+	expect_ui("{\"ui/resourceUri\":\"ui://b\",\"ui\":{\"resourceUri\":\"ui://a\"}}", "ui://a");
+	expect_ui("{\"ui/resourceUri\":\"ui://b\",\"ui\":{}}", "ui://b");
+	static const char *const none[] = {"{\"ui\":\"ui://a\"}", "{\"ui\":[\"resourceUri\"]}",
+		"{\"ui\":{\"resourceUri\":1}}", "{\"ui\":{\"resourceUri\":\"a\\u0000\"}}",
+		"{\"ui/resourceUri\":null}", "{\"resourceUri\":\"ui://a\"}"};
+	for (size_t i = 0; i < G_N_ELEMENTS(none); i++)
+		expect_ui(none[i], NULL);
+	g_autoptr(ToolList) list = list_of("{\"name\":\"t\"," SCHEMA "}", true);
+	assert_null(tool_at(list, 0)->ui);
+}
+
+static void test_a_resource_that_is_there_twice_makes_a_tool_invalid(void **state)
+{
+	(void)state;
+	static const char *const metas[][2] = {
+		{"{\"ui\":{},\"\\u0075i\":{}}", "_meta.ui is there twice"},
+		{"{\"ui/resourceUri\":\"a\",\"ui/resourceUri\":\"b\"}",
+			"_meta.ui/resourceUri is there twice"},
+		{"{\"ui\":{\"resourceUri\":\"a\",\"resourceUri\":\"b\"}}",
+			"_meta.ui.resourceUri is there twice"},
+	};
+	for (size_t i = 0; i < G_N_ELEMENTS(metas); i++) {
+		g_autofree char *text =
+			g_strdup_printf("{\"name\":\"t\"," SCHEMA ",\"_meta\":%s}", metas[i][0]);
+		expect_invalid(text, metas[i][1]);
+	}
+}
+
 static void test_lists_are_equal_by_their_bytes_and_order(void **state)
 {
 	(void)state;
@@ -318,6 +362,8 @@ int main(void)
 		cmocka_unit_test(test_members_that_are_there_twice_make_a_tool_invalid),
 		cmocka_unit_test(test_annotations_count_for_modern_upstreams_alone),
 		cmocka_unit_test(test_output_schemas_are_told_by_their_root),
+		cmocka_unit_test(test_the_resource_that_shows_a_tool_is_read),
+		cmocka_unit_test(test_a_resource_that_is_there_twice_makes_a_tool_invalid),
 		cmocka_unit_test(test_lists_are_equal_by_their_bytes_and_order),
 		cmocka_unit_test(test_a_reference_keeps_the_list),
 	};
