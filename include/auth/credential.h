@@ -61,7 +61,8 @@ typedef void CredentialGot(struct Secret *token, const GError *error, void *user
 struct CredentialWait *credential_get(
 	struct Credential *credential, CredentialGot *got, void *user);
 /* The server answered 401 to REFUSED (referenced) with CHALLENGE (copied; may be NULL): gives a newer token from the
- * keyring, or a renewed one, or SIGN_IN. A token that was renewed within the last 5 s is not renewed again. */
+ * keyring, or a renewed one, or SIGN_IN. A token that was renewed within the last 5 s is not renewed again, unless it
+ * has ended since. */
 struct CredentialWait *credential_refused(struct Credential *credential, struct Secret *refused,
 	const struct Challenge *challenge, CredentialGot *got, void *user);
 void credential_wait_cancel(struct CredentialWait *wait); /* NULL is fine */

@@ -6,8 +6,9 @@
  *
  * After a renewal none is tried again for RENEW_AGAIN_S, however many are refused what it brought or would have
  * brought, until the server has taken one: where every token is refused, or no new one is to be had, the authorization
- * server is not asked at every call. A token that is given out is one that credential_token gives, too, or callers would
- * go round in circles. */
+ * server is not asked at every call. A refused token that had ended by then is no sign of that: it came too late, where
+ * tokens live for seconds or the machine was asleep. A token that is given out is one that credential_token gives, too,
+ * or callers would go round in circles. */
 #include "auth/credential_internal.h"
 
 #include "base/error.h"
@@ -172,6 +173,12 @@ static bool token_fits(const struct Credential *c)
 	return was_tried(c) && (!c->failed || auth_now() < record->expires_at);
 }
 
+/* Whether the server could not but refuse what the last renewal brought. */
+static bool has_ended(const struct Credential *c)
+{
+	return !c->failed && c->record->expires_at > 0 && auth_now() >= c->record->expires_at;
+}
+
 struct Secret *credential_token(const struct Credential *c)
 {
 	return c->state == CREDENTIAL_GOOD && token_fits(c) ? c->record->access_token : NULL;
@@ -240,7 +247,7 @@ static bool try_serve(struct CredentialWait *wait)
 	bool saving = c->renewal && renewal_is_saving(c->renewal);
 	if (c->renewal && !saving)
 		return false;
-	if (!was_tried(c)) {
+	if (!was_tried(c) || (refused && has_ended(c))) {
 		if (saving)
 			renewal_again(c->renewal);
 		else

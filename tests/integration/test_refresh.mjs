@@ -77,33 +77,36 @@ test('calls in flight at once share one renewal', async t => {
 
 test('a slow authorization server holds up nobody else', async t => {
 	const other = await Scripted.start(t);
-	const { strict, desk } = await signedIn(t, { slow: 1500 }, connector('other', other.url));
+	const { strict, desk } = await signedIn(t, {}, connector('other', other.url));
 	const mux = await serving(desk);
 	await mux.tools();
 	strict.expireAccess();
-	const waiting = called(mux, 'wiki__x');
-	await until(() => refreshes(strict), 'the renewal');
-	const start = performance.now();
+	let release;
+	strict.before = () => new Promise(resolve => (release = resolve));
+	let over = false;
+	const waiting = called(mux, 'wiki__x').finally(() => (over = true));
+	await until(() => release, 'the renewal');
 	assert.deepEqual(await called(mux, 'other__x'), ok);
-	assert.ok(performance.now() - start < 500 * slow);
+	assert.equal(over, false);
+	release();
 	assert.deepEqual(await waiting, ok);
 });
 
-// A server that could not answer is not asked at once again, but soon.
+// What failed is not tried at once again, but soon.
 const backAgain = (mux, name) => until(async () => !(await called(mux, name)).isError, 'the login to work again', 7000 * slow);
 
 test('an authorization server that is down costs the call, not the login', async t => {
 	const authority = await Authority.start(t, { ttl: 1 });
 	const resource = await protectedV2(t, authority);
+	resource.lenience = 3600; // or a slow machine could not use a token while it lives
 	const desk = await Desk.start(t, wiki(resource.url));
 	await desk.connect('wiki');
 	const mux = await serving(desk);
 	assert.equal((await called(mux, 'wiki__whoami')).text, 'alice');
 	await authority.stop();
-	await sleep(1100);
-	const failed = await called(mux, 'wiki__whoami');
-	assert.equal(failed.isError, true);
-	assert.doesNotMatch(failed.text, toConnect('wiki'));
+	let last;
+	await until(async () => (last = await called(mux, 'wiki__whoami')).isError, 'the token to end');
+	assert.doesNotMatch(last.text, toConnect('wiki'));
 	await authority.resume();
 	await backAgain(mux, 'wiki__whoami');
 });
@@ -155,12 +158,13 @@ test('ten servers at once: one renewal each time, and nobody is signed out', asy
 });
 
 test('ten servers that start on an expired token: one renewal', async t => {
-	const { strict, desk } = await signedIn(t, { slow: 200, life: 1 });
-	await sleep(1000);
-	strict.life = 3600;
+	const { strict, desk } = await signedIn(t, { slow: 200, says: 1 });
+	await sleep(1000); // no less, so that what it says is over
+	const before = refreshes(strict); // where connect took that long
+	strict.says = 3600;
 	const all = await Promise.all(Array.from({ length: 10 }, () => serving(desk)));
 	assert.deepEqual(await Promise.all(all.map(mux => called(mux, 'wiki__x'))), Array(10).fill(ok));
-	assert.equal(refreshes(strict), 1);
+	assert.equal(refreshes(strict), before + 1);
 });
 
 // --- crashes ---
@@ -222,20 +226,26 @@ for (const [moment, { at, works }] of Object.entries(moments)) {
 
 test('SIGKILL at random moments of a renewal', async t => {
 	const { strict, desk } = await signedIn(t, { slow: 5 });
-	const outcomes = { kept: 0, lost: 0 };
+	let whole; // milliseconds that one takes, up to the answer of the call that waits for it
+	let kept = 0;
 	for (let i = 0; i < 12; i++) {
 		const mux = await mortal(desk);
 		assert.deepEqual((await called(mux, 'wiki__x')), ok);
 		strict.expireAccess();
 		const before = refreshes(strict);
-		mux.send({ jsonrpc: '2.0', id: 'x', method: 'tools/call', params: { name: 'wiki__x' } });
+		let answer;
+		const calling = called(mux, 'wiki__x').then(result => (answer = result), () => {}); // it may be killed
 		await until(() => refreshes(strict) > before, 'the renewal');
-		await sleep(Math.random() * 30);
+		const start = performance.now();
+		await (whole === undefined ? calling : Promise.race([calling, sleep(Math.random() * 1.2 * whole)]));
+		whole ??= performance.now() - start;
 		await kill(mux);
-		outcomes[await assertWhole(desk) ? 'kept' : 'lost']++;
+		await calling;
+		if (answer || i === 0) assert.deepEqual(answer, ok);
+		// A token that was used had been stored before.
+		kept += await assertWhole(desk, answer && { works: true });
 	}
-	t.diagnostic(`of 12 killed, the login was kept ${outcomes.kept} times`);
-	assert.ok(outcomes.kept > 0);
+	t.diagnostic(`of 12 killed, the login was kept ${kept} times`);
 });
 
 test('connect that is killed leaves either nothing or a login that works', async t => {
@@ -250,7 +260,7 @@ test('connect that is killed leaves either nothing or a login that works', async
 		await connecting.done;
 		await assertWhole(desk);
 		await desk.disconnect('wiki');
-		assert.deepEqual(await desk.keyring.items(), []);
+		assert.deepEqual(await desk.keyring.items({ connector: 'wiki' }), []);
 	}
 });
 
@@ -317,8 +327,8 @@ test('nothing is renewed while the keyring could not take the new token', async 
 	assert.equal(result.isError, true);
 	assert.match(result.text, /locked/i);
 	assert.equal(refreshes(strict), 0);
-	await desk.keyring.unlock();
-	await until(async () => !(await called(mux, 'wiki__x')).isError, 'the renewal', 1000 * slow);
+	await desk.keyring.unlock(); // of which gnome-keyring sends no signal
+	await backAgain(mux, 'wiki__x');
 	assert.equal(refreshes(strict), 1);
 });
 

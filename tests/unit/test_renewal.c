@@ -408,6 +408,28 @@ static void test_a_token_that_lives_a_second_is_not_renewed_at_every_use(void **
 	desk_get(d, "access-2");
 }
 
+static void test_a_refused_token_that_has_ended_says_nothing_of_a_new_one(void **state)
+{
+	struct Desk *d = *state;
+	struct Want w = {0};
+	sign_in_ending(d);
+	d->a.server.expires_in = 2;
+	desk_get(d, "access-1");
+	wall_now += 2; /* before the server has seen it */
+	desk_refused(d, "access-1", "access-2");
+	want_refused(d, &w, "access-2");
+	assert_not_got(&w, MUX_ERROR_SIGN_IN, "the server refuses a new");
+	assert_int_equal(requests(d), 2);
+	/* Where no other can be had, the pause stays. */
+	wall_now += 2;
+	oauth_server_say_always(&d->a.server, TOKEN, 503, "", "");
+	for (unsigned i = 0; i < 3; i++) {
+		want_refused(d, &w, "access-2");
+		assert_not_got(&w, MUX_ERROR_BUSY, "");
+	}
+	assert_int_equal(requests(d), 3);
+}
+
 static void test_a_server_that_gives_the_same_token_again(void **state)
 {
 	struct Desk *d = *state;
@@ -553,6 +575,7 @@ int main(void)
 		desk_test(test_client_credentials_are_used_again),
 		desk_test(test_ports_exchange_is_made_again),
 		desk_test(test_a_token_that_lives_a_second_is_not_renewed_at_every_use),
+		desk_test(test_a_refused_token_that_has_ended_says_nothing_of_a_new_one),
 		desk_test(test_a_server_that_gives_the_same_token_again),
 		desk_test(test_a_server_that_refuses_every_token),
 		desk_test(test_a_new_token_that_was_good_is_renewed_again_at_once),

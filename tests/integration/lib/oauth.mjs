@@ -108,15 +108,17 @@ export class Authority {
 	}
 }
 
-// What both lines of servers do with a token. REFUSED: tokens that they answer 401 to although they are good.
+// What both lines of servers do with a token. REFUSED: tokens that they answer 401 to although they are good; LENIENCE:
+// seconds for which they take one after its end.
 async function verifier(authority, resource) {
 	const keys = createRemoteJWKSet(new URL(`${authority.issuer}/jwks`));
 	return async token => {
-		const { payload } = await jwtVerify(token, keys, { issuer: authority.issuer, audience: resource.url, clockTolerance: 0 });
+		const { payload } = await jwtVerify(token, keys, { issuer: authority.issuer, audience: resource.url,
+			clockTolerance: resource.lenience });
 		resource.tokens.add(token);
 		if (resource.refused.has(token)) throw new Error('refused');
-		return { token, clientId: payload.client_id, scopes: (payload.scope ?? '').split(' '), expiresAt: payload.exp,
-			extra: { sub: payload.sub ?? payload.client_id } };
+		return { token, clientId: payload.client_id, scopes: (payload.scope ?? '').split(' '),
+			expiresAt: payload.exp + resource.lenience, extra: { sub: payload.sub ?? payload.client_id } };
 	};
 }
 
@@ -133,7 +135,7 @@ function tools(resource) {
 
 // An express app of MAKE behind REQUIRE's guard, which wants mcp:tools, and mcp:admin for one tool.
 async function serve(t, authority, { app, auth, router, metadata, extra, mount, json }) {
-	const resource = { tokens: new Set(), refused: new Set(), calls: 0, requests: 0, challenges: 0 };
+	const resource = { tokens: new Set(), refused: new Set(), lenience: 0, calls: 0, requests: 0, challenges: 0 };
 	Object.assign(resource, await listen(t, app));
 	const verify = await verifier(authority, resource);
 	const oauthMetadata = await (await fetch(`${authority.issuer}/.well-known/oauth-authorization-server`)).json();
