@@ -147,16 +147,18 @@ export class Keyring {
 		this.daemon.kill('SIGCONT');
 	}
 
-	// The attributes of mcp-mux's items that match ATTRIBUTES, locked ones too.
+	// The attributes of mcp-mux's items that match ATTRIBUTES, locked ones too. The key of the audit log, which any call
+	// may make, is left out where its kind is not asked for.
 	async items(attributes = {}) {
 		const pairs = Object.entries({ application: 'mcp-mux', ...attributes }).flat().join();
 		const found = await this.#call(SERVICE, SERVICE_PATH, 'org.freedesktop.Secret.Service.SearchItems',
 			`dict:string:string:${pairs}`);
-		return Promise.all(found.match(/\/org\/freedesktop\/secrets\/collection\/\S+/g)?.map(async path => {
+		const items = await Promise.all(found.match(/\/org\/freedesktop\/secrets\/collection\/\S+/g)?.map(async path => {
 			const reply = await this.#call(SERVICE, path, 'org.freedesktop.DBus.Properties.Get',
 				'string:org.freedesktop.Secret.Item', 'string:Attributes');
 			return Object.fromEntries(Array.from(reply.matchAll(/dict entry\(\s+(\S+)\s+(.*?)\s+\)/g), ([, key, value]) => [key, value]));
 		}) ?? []);
+		return items.filter(({ kind }) => kind !== 'audit-key' || attributes.kind === kind);
 	}
 
 	async stop() {

@@ -6,8 +6,10 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import express from 'express';
 import { z } from 'zod';
 import { McpServer as ServerV1 } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { McpServer as ServerV2, createMcpHandler } from '@modelcontextprotocol/server';
 import { toNodeHandler } from '@modelcontextprotocol/node';
@@ -121,6 +123,32 @@ export async function v1Stateless(t) {
 	return { ...upstream, seen };
 }
 
+// SDK v1 over the transport that came before Streamable HTTP: a stream at /sse, which names /messages. `transports` are
+// those whose stream is open, `servers` all that there were.
+export async function v1Sse(t, { extend, port = 0 } = {}) {
+	const seen = { gets: 0, posts: [] };
+	const transports = new Map();
+	const servers = [];
+	const app = express();
+	app.get('/sse', async (req, res) => {
+		seen.gets++;
+		const transport = new SSEServerTransport('/messages', res);
+		transports.set(transport.sessionId, transport);
+		res.on('close', () => transports.delete(transport.sessionId));
+		servers.push(serverV1(seen, extend));
+		await servers.at(-1).connect(transport);
+	});
+	app.post('/messages', async (req, res) => {
+		const transport = transports.get(req.query.sessionId);
+		if (!transport) return void res.status(400).send('No transport found for sessionId');
+		const message = JSON.parse(await readBody(req));
+		seen.posts.push({ method: message.method, headers: req.headers, message });
+		await transport.handlePostMessage(req, res, message);
+	});
+	const upstream = await listen(t, app, port);
+	return { ...upstream, url: upstream.url.replace(/mcp$/, 'sse'), seen, transports, servers };
+}
+
 // SDK v2: the stateless revision and, unless LEGACY is 'reject', the handshake ones too.
 export async function v2(t, { legacy = 'stateless', extend, ...options } = {}) {
 	const seen = {};
@@ -160,13 +188,13 @@ export async function program(t, command, args, { env = {}, ready }) {
 	return { child, value, out };
 }
 
-// The public reference server over Streamable HTTP, with sessions.
-export async function everything(t) {
+// The public reference server over Streamable HTTP, with sessions; or with TRANSPORT 'sse' over the one before it.
+export async function everything(t, transport = 'streamableHttp') {
 	const port = await freePort(t);
-	const url = `http://127.0.0.1:${port}/mcp`;
+	const url = `http://127.0.0.1:${port}/${transport === 'sse' ? 'sse' : 'mcp'}`;
 	await program(t, process.execPath,
-		[join(top, 'tests/node_modules/@modelcontextprotocol/server-everything/dist/index.js'), 'streamableHttp'],
-		{ env: { PORT: String(port) }, ready: () => fetch(url).then(() => true, () => false) });
+		[join(top, 'tests/node_modules/@modelcontextprotocol/server-everything/dist/index.js'), transport],
+		{ env: { PORT: String(port) }, ready: () => fetch(url, { method: 'POST' }).then(() => true, () => false) });
 	return { url, port, seen: {} };
 }
 
