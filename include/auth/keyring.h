@@ -22,7 +22,7 @@ enum {
 struct Keyring;
 struct KeyringCall; /* one under way */
 
-enum KeyringKind { KEYRING_TOKEN, KEYRING_API_KEY, KEYRING_CLIENT };
+enum KeyringKind { KEYRING_TOKEN, KEYRING_API_KEY, KEYRING_CLIENT, KEYRING_AUDIT_KEY };
 
 /* Which item: all of its attributes. Strings are copied where a call keeps them. */
 struct KeyringKey {
@@ -61,7 +61,7 @@ typedef void KeyringFound(
 struct KeyringCall *keyring_lookup(
 	struct Keyring *keyring, const struct KeyringKey *key, KeyringLooked *looked, void *user);
 /* Stores VALUE (at most 1 MiB, else MUX_ERROR_TOO_LARGE) in the default collection in place of an item with the same
- * attributes. The label people see is "mcp-mux CONNECTOR (host)". */
+ * attributes. The label people see is "mcp-mux CONNECTOR (host)"; that of the audit log's key says so. */
 struct KeyringCall *keyring_store(struct Keyring *keyring, const struct KeyringKey *key,
 	struct Secret *value, KeyringDone *done, void *user);
 /* Deletes the item. That none is there is success; that it is locked is an error. */

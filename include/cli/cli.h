@@ -20,6 +20,8 @@ struct CliOptions {
 	bool json; /* --json */
 	bool no_browser; /* --no-browser */
 	bool key_stdin; /* --key-stdin */
+	bool follow; /* --follow, and those below: of audit; NULL: not given */
+	const char *connector, *tool, *outcome, *since, *until;
 	const char *command; /* the command's name, `serve` where none was given */
 	const char *const *arguments; /* after the command's name */
 	unsigned n_arguments;
@@ -34,6 +36,7 @@ int cli_explain(const struct CliOptions *options);
 int cli_doctor(const struct CliOptions *options);
 int cli_connect(const struct CliOptions *options);
 int cli_disconnect(const struct CliOptions *options);
+int cli_audit(const struct CliOptions *options);
 int cli_version(void);
 
 #endif

@@ -38,6 +38,8 @@ void table_add(struct Table *table, const enum OutputStyle *styles, const char *
 unsigned table_rows(const struct Table *table);
 /* Prints the rows, INDENT spaces before each. */
 void table_print(const struct Table *table, struct Output *output, unsigned indent);
+/* Forgets the rows; the columns stay as wide as they are. */
+void table_clear(struct Table *table);
 
 /* `mcp-mux: …` on stderr, made harmless. */
 void output_error(const char *format, ...) G_GNUC_PRINTF(1, 2);

@@ -3,6 +3,7 @@
 #define MCP_MUX_CLI_SESSION_H
 
 #include "auth/shared.h"
+#include "mux/audit.h"
 #include "upstream/upstream.h"
 
 struct Session {
@@ -11,6 +12,8 @@ struct Session {
 	struct EraStore *eras;
 	struct AuthShared auth;
 	struct UpstreamShared upstream;
+	struct Audit *
+		audit; /* NULL: there is none; sign-ins and what becomes of them are written down by itself */
 };
 
 /* MAX_CONNECTIONS: kept open between requests. MAY_PROMPT: the keyring may ask the person to unlock it. CHANGED (may be

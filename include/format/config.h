@@ -37,6 +37,7 @@ struct MuxConfig {
 	size_t max_result; /* bytes */
 	enum AuditMode audit;
 	enum AuditArguments audit_arguments;
+	bool audit_syslog;
 	bool builtin_tools;
 	enum SignInMode sign_in;
 	enum PinMode pin_tools;

@@ -18,6 +18,10 @@ struct McpParams {
 	struct JsonValue name;
 	struct JsonValue arguments;
 	struct JsonValue cursor;
+	struct JsonValue uri; /* of resources/read, subscribe, unsubscribe */
+	struct JsonValue ref; /* of completion/complete */
+	struct JsonValue level; /* of logging/setLevel */
+	struct JsonValue task_id; /* taskId of the tasks extension */
 	struct JsonValue request_id; /* requestId of notifications/cancelled */
 	struct JsonValue notifications; /* the filter of subscriptions/listen */
 	struct JsonValue progress_token_param; /* progressToken of notifications/progress */

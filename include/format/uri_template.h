@@ -10,10 +10,12 @@ struct UriTemplate;
 
 enum {
 	URI_TEMPLATE_BYTES_MAX = 8 * 1024, /* of a template */
-	URI_TEMPLATE_PARTS_MAX = 64, /* literals and expressions */
+	URI_TEMPLATE_PARTS_MAX =
+		64, /* literals and expressions, and variables in all of them together */
 };
 
-/* NULL where TEXT is no template by RFC 6570, section 2, or beyond these limits. Text of a peer. */
+/* NULL where TEXT is no template by RFC 6570, section 2, or beyond these limits; but a variable's name may be any row of
+ * letters, digits and `_`, `-`, `.`, `%`. Text of a peer. */
 struct UriTemplate *uri_template_new(const char *text);
 void uri_template_free(struct UriTemplate *uri_template);
 MUX_AUTOPTR(UriTemplate, uri_template_free)

@@ -2,9 +2,11 @@
 #ifndef MCP_MUX_MUX_INTERNAL_H
 #define MCP_MUX_MUX_INTERNAL_H
 
+#include "format/capabilities.h"
 #include "format/json_writer.h"
 #include "format/params.h"
 #include "mux/catalog.h"
+#include "mux/owners.h"
 #include "mux/router.h"
 
 enum {
@@ -13,28 +15,56 @@ enum {
 };
 
 struct Batch;
+struct Request;
+struct Rounds; /* rounds.c */
+struct HeldCall; /* held.c */
+struct HeldCalls; /* held.c */
+struct Questions; /* questions.c */
+struct Listens; /* listen.c */
+struct Resources; /* resources.c */
+
+/* A method that the IDE may call. */
+struct Method {
+	const char *name;
+	unsigned eras; /* in which it exists: 1u << ERA_… */
+	/* Answers REQUEST or sees to it that it will be. MESSAGE is the IDE's, without what only we were meant to see.
+	 * Called once more for a request that was held. */
+	void (*take)(struct Request *request, const struct RpcMessage *message,
+		const struct McpParams *params);
+	bool inputs; /* 2026-07-28: may be answered by input_required */
+	bool audited; /* each request has a line in the audit log */
+};
 
 /* A request of the IDE that is not answered yet. */
 struct Request {
 	struct Router *router;
+	const struct Method *kind;
 	char *key; /* of router->requests */
 	char *id; /* raw JSON, as the IDE wrote it */
 	enum Era era; /* of this request */
 	char *token; /* raw progress token, NULL if it gave none */
-	const char *method; /* static text */
+	const char *method; /* static text: kind->name, or "initialize" */
+	unsigned
+		can; /* enum ClientCan: what the IDE can do, by this request's or its session's declaration */
+	enum SyslogLevel log_level; /* modern: that it asked for; else SYSLOG_LEVEL_NONE */
+	enum McpList list; /* of a request for a list */
 	struct Batch *batch; /* the batch that its answer goes to, NULL mostly */
 	size_t bytes; /* of its message, counted against the watermark */
 	struct Upstream *upstream; /* of a call */
 	struct UpstreamCall *call;
 	char *held; /* the message of a call whose tool is not known yet */
 	struct LoopTimer held_limit;
+	bool takes_at_limit; /* when held_limit is over it is taken anew, not refused */
 	bool reopened; /* its upstream was tried again for it */
-	bool elicits_url; /* modern: by its own declaration */
+	struct Rounds *inputs; /* legacy: a modern server wants input for it (rounds.c) */
+	unsigned questions; /* of its server to a legacy IDE, not answered yet (questions.c) */
+	struct HeldCall *asks; /* modern: its legacy server asks, or has asked (held.c) */
 	unsigned accepted; /* modern: the sign-in that the person agreed to (asking.c); 0: none */
 	unsigned rounds; /* modern: times that they were asked for it */
 	char *digest; /* modern: see ask_state_digest; NULL where it is not needed */
 	GList link; /* in a queue of the router or of asking.c */
 	GQueue *queue; /* the one of them that it is in */
+	struct AuditCall audit;
 };
 
 struct Router {
@@ -43,7 +73,7 @@ struct Router {
 	struct Loop *loop;
 	struct OutQueue *out;
 	GPtrArray *upstreams; /* struct Upstream *, of the enabled connectors, in order */
-	struct Catalog *catalog;
+	struct Catalog *catalogs[MCP_LISTS];
 	GHashTable *requests; /* char *key -> struct Request */
 	size_t bytes; /* of all requests that are not answered */
 	bool high; /* too many bytes of them */
@@ -57,7 +87,17 @@ struct Router {
 	/* The legacy session with the IDE */
 	const char *revision; /* negotiated, NULL before `initialize` */
 	char *client_info; /* raw object */
-	bool elicits_url; /* capabilities.elicitation.url */
+	unsigned can; /* enum ClientCan */
+	char *legacy_capabilities; /* raw object, of `initialize`; NULL before it */
+	char *capabilities; /* raw object, as the IDE declared them first in either era; NULL before that */
+	enum SyslogLevel log_level; /* of logging/setLevel */
+
+	GPtrArray *sessions; /* more upstreams: sessions.c */
+	struct Questions *questions; /* of servers to the legacy IDE */
+	struct HeldCalls *held_calls; /* of legacy servers that asked a modern IDE */
+	struct Listens *listens;
+	struct Resources *resources;
+	struct Owners *tasks; /* NULL before the first one */
 
 	/* Sign-ins: asking.c, ask_state.c */
 	GPtrArray *askings; /* struct Asking */
@@ -69,14 +109,21 @@ struct Router {
 	enum Era opening_era;
 	struct LoopTimer open;
 	int64_t opened_us;
-	GQueue lists; /* tools/list that wait for slow upstreams */
+	int64_t wanted_us[MCP_LISTS]; /* when the IDE wanted that list first; 0: not yet */
+	GQueue lists; /* requests for lists that wait for slow upstreams */
 	struct LoopTimer list_deadline;
-	bool listed; /* a list was given to a legacy IDE */
-	GQueue held; /* calls that wait for their connector's tools */
+	GQueue held; /* requests that wait for what an upstream lists */
 	struct LoopTimer settle;
-	GQueue listens; /* subscriptions/listen that want to hear of tools */
-	GQueue idle_listens; /* those that want nothing that we have */
-	struct LoopTimer changed;
+};
+
+/* Where a request goes. */
+struct Target {
+	struct Upstream *up;
+	struct Slice name; /* raw string to put in place of the exposed name; empty: it stays */
+	const char *tool; /* of tools/call: its own name, decoded; else NULL */
+	const char *
+		target; /* of others, for the header Mcp-Name: own name or URI, decoded; NULL: none */
+	bool repeatable; /* harmless to send twice */
 };
 
 /* What is read of a request before anything is done for it. */
@@ -90,7 +137,7 @@ struct Incoming {
 /* requests.c */
 /* Registers the request; NULL if its id is in flight already, which is answered then. */
 struct Request *request_begin(
-	struct Router *router, const struct Incoming *incoming, const char *method);
+	struct Router *router, const struct Incoming *incoming, const struct Method *kind);
 /* Frees it without an answer. */
 void request_end(struct Request *request);
 /* The name under which an id is known: equal ids have equal keys. For g_free. */
@@ -114,8 +161,8 @@ void answer_error(struct Request *request, int code, const char *message);
 void answer_error_raw(struct Request *request, struct Slice error);
 /* A tool result with TEXT. */
 void answer_tool_text(struct Request *request, const char *text);
-/* A tool result with isError and TEXT. */
-void answer_tool_error(struct Request *request, const char *text);
+/* The request failed, in words: a tool result with isError and TEXT; for other methods an error (-32603). */
+void answer_failure(struct Request *request, const char *text);
 /* An error for a message that did not become a request: ID raw or empty. */
 void answer_fault(struct Router *router, struct Batch *batch, struct Slice id, int code,
 	const char *message, const char *data);
@@ -151,28 +198,239 @@ void batch_expect(struct Batch *batch);
 
 /* ide.c: how the IDE opens and what it is told of us */
 void ide_initialize(struct Router *router, const struct Incoming *incoming);
-void ide_discover(struct Router *router, const struct Incoming *incoming);
+void ide_discover(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
+/* logging/setLevel */
+void ide_set_level(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
 /* Checks the reserved members of a modern request; false after an error was answered. */
 bool ide_check_modern(struct Router *router, const struct Incoming *incoming);
-/* Opens the upstreams, after what is being answered now has been written. */
-void ide_open_upstreams(struct Router *router, enum Era era);
+/* Opens the upstreams, after what is being answered now has been written. CAPABILITIES (raw object) are what the IDE
+ * declares. */
+void ide_open_upstreams(struct Router *router, enum Era era, struct Slice capabilities);
 
-/* lists.c */
-void lists_request(struct Router *router, const struct Incoming *incoming);
-void lists_listen(struct Router *router, const struct Incoming *incoming);
-void lists_end_listen(struct Request *request);
-/* An upstream changed: lists that waited may be complete, calls that were held may go. */
+/* lists.c: tools/list, prompts/list, resources/list, resources/templates/list */
+void lists_take(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
+/* The list is fetched from now on, if it was not before. */
+void lists_want(struct Router *router, enum McpList list);
+/* An upstream that may still add to the list before list_timeout is over; NULL: there is nothing to wait for. */
+struct Upstream *lists_find_awaited(const struct Router *router, enum McpList list);
+/* Whether the list of UP is known. */
+bool lists_has(const struct Upstream *up, enum McpList list);
+/* An upstream changed: lists that waited may be complete, what was held may go. */
 void lists_state(struct Upstream *upstream, void *user);
+/* The same of one that is there for its sessions alone. */
+void lists_session_state(struct Upstream *upstream, void *user);
 void lists_tools(struct Upstream *upstream, void *user);
+void lists_items(struct Upstream *upstream, enum McpList list, void *user);
 void lists_stop(struct Router *router);
 
-/* calls.c */
-void calls_request(struct Router *router, const struct Incoming *incoming);
-/* Keeps the call until UP is settled, then looks at it anew; LIMIT_MS at most, counted from when it was first held. */
-void calls_hold(struct Request *request, const struct RpcMessage *message, struct Upstream *up,
+/* listen.c: notices to the IDE, in either era: to the legacy one as they are, to each subscription of a modern one that
+ * opted in with its tag (2026-07-28, "Subscriptions") */
+void listen_init(struct Router *router);
+void listen_take(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
+/* A list is another one than the IDE knows: announced soon, changes that come together once. */
+void listen_changed(struct Router *router, enum McpList list);
+/* The IDE has the list now: a notice of a change that is not out yet is not needed any more. */
+void listen_given(struct Router *router, enum McpList list);
+/* notifications/resources/updated of UP: MESSAGE passes to whoever watches that resource there. */
+void listen_updated(struct Router *router, struct Upstream *up, const struct RpcMessage *message);
+/* A legacy IDE's resources/subscribe and unsubscribe, of a resource that UP serves. */
+void listen_subscribe(struct Request *request, struct Upstream *up, const char *uri);
+void listen_unsubscribe(struct Request *request, const char *uri);
+/* More may be known of who serves what, and of who cannot be asked now. */
+void listen_settle(struct Router *router);
+/* The IDE reads again: it is told of what changed meanwhile. */
+void listen_resume(struct Router *router);
+/* REQUEST (subscriptions/listen, resources/subscribe) ends without an answer: the IDE cancelled it. */
+void listen_cancelled(struct Request *request);
+/* Ends all subscriptions from our side (2026-07-28, "Graceful Closure" and "Cancellation"). */
+void listen_stop(struct Router *router);
+/* After listen_stop. */
+void listen_release(struct Router *router);
+
+/* routing.c: what is shared in finding where a request belongs */
+/* The upstream of CONNECTOR; NULL if it is switched off. */
+struct Upstream *routing_upstream(
+	const struct Router *router, const struct ConnectorConfig *connector);
+/* The one upstream that offers OFFER; NULL where several do, or may, or none does. */
+struct Upstream *routing_only(const struct Router *router, enum UpstreamOffer offer);
+/* Answers REQUEST for NAME, which the catalog of LIST does not know, or holds it while it may come to know it. */
+void routing_unknown(struct Request *request, const struct RpcMessage *message, const char *name,
+	enum McpList list);
+
+/* prompts.c */
+void prompts_get(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
+void prompts_complete(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
+
+/* Sends a completion/complete, or answers it for an upstream that has no completion. */
+void prompts_send_completion(struct Request *request, const struct RpcMessage *message,
+	const struct McpParams *params, const struct Target *target);
+
+/* resources.c */
+void resources_init(struct Router *router);
+void resources_release(struct Router *router);
+void resources_read(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
+void resources_subscribe(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
+void resources_unsubscribe(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
+/* completion/complete for a template: URI_TEMPLATE as the IDE wrote it. */
+void resources_complete(struct Request *request, const struct RpcMessage *message,
+	const struct McpParams *params, const char *uri_template);
+/* RESULT (raw; empty: none) of a tool or prompt of UP may name resources (resource_link, embedded ones): they are UP's from
+ * now on, where nobody lists them. */
+void resources_note(struct Router *router, struct Upstream *up, struct Slice result);
+/* The upstream that serves URI (listed by it, named by a tool's _meta, of one of its templates, or named in a result),
+ * NULL if none does, or policy forbids it. *AWAITED (may be NULL) is set to an upstream that is still to be heard of. */
+struct Upstream *resources_find(struct Router *router, const char *uri, struct Upstream **awaited);
+
+/* tasks.c: the extension io.modelcontextprotocol/tasks, between modern IDEs and modern servers */
+void tasks_take(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
+/* RESULT made a task of UP: requests for it go there. */
+void tasks_note(struct Router *router, struct Upstream *up, struct Slice result);
+
+/* calls.c: tools/call */
+void calls_take(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
+
+/* forward.c: a request goes to an upstream, and its answer comes back */
+void forward_send(struct Request *request, const struct RpcMessage *message,
+	const struct McpParams *params, const struct Target *target);
+/* Whether it may go to its server by what the audit log wants; it has failed in words else. */
+bool forward_permit(struct Request *request);
+/* What handlers of calls do for a request (user: struct Request). */
+extern const struct UpstreamCallHandlers forward_handlers;
+/* Gives REQUEST the answer of its upstream, translated where the eras differ; BYTES are taken. */
+void forward_answer(struct Request *request, struct UpstreamAnswer *answer);
+/* Keeps the request until UP is settled, then takes it anew; LIMIT_MS at most, counted from when it was first held. */
+void forward_hold(struct Request *request, const struct RpcMessage *message, struct Upstream *up,
 	unsigned limit_ms);
+/* The same until the lists are known, or list_timeout is over: it is taken anew then, whatever is known. */
+void forward_hold_for_lists(
+	struct Request *request, const struct RpcMessage *message, struct Upstream *up);
 /* Tries again what was held. */
-void calls_release_held(struct Router *router);
+void forward_release_held(struct Router *router);
+/* Opens UP once more for REQUEST if it failed before. */
+void forward_reopen(struct Request *request, struct Upstream *up);
+
+/* translate.c: results and errors for an IDE of another era than the upstream's */
+enum Translated {
+	TRANSLATED, /* *OUT or *PREFIX tell how */
+	TRANSLATED_INPUT_REQUIRED, /* it is no result yet */
+	TRANSLATED_UNKNOWN, /* a kind of result that the IDE's era does not know */
+};
+/* What RESULT becomes for REQUEST. *OUT gets a new result (g_free) or NULL: it passes as it is, with *PREFIX (g_free; NULL:
+ * nothing) after its opening brace. */
+enum Translated translate_result(
+	const struct Request *request, struct Slice result, char **out, char **prefix);
+/* ERROR (raw object) as REQUEST's IDE is to see it, for g_free; NULL: as it is. */
+char *translate_error(const struct Request *request, struct Slice error, enum Era from);
+
+/* sessions.c: more upstreams of one connector, for requests whose IDE declares something else than was offered first */
+void sessions_init(struct Router *router);
+void sessions_release(struct Router *router);
+void sessions_each(const struct Router *router, void (*function)(struct Upstream *up));
+bool sessions_are_quiet(const struct Router *router);
+/* What a legacy IDE wants of all servers: its level of log messages, and that they hear of its roots. */
+void sessions_set_log_level(struct Router *router);
+void sessions_tell_roots(struct Router *router, struct Slice params);
+/* The upstream to which a request goes that is UP's: UP itself, or another one of the same connector; NULL: none can be had
+ * now. */
+struct Upstream *sessions_for(
+	struct Request *request, struct Upstream *up, const struct McpParams *params);
+
+/* messages.c: what servers say unasked, and what the IDE says besides requests */
+/* A handler of upstreams, and of calls (REQUEST: whose call it came with; NULL: none). */
+bool messages_upstream(struct Upstream *up, const struct RpcMessage *message, void *user);
+bool messages_call(struct Request *request, const struct RpcMessage *message);
+void messages_ide(struct Router *router, const struct RpcMessage *message);
+/* MESSAGE goes to the IDE as it is. */
+void messages_pass(struct Router *router, const struct RpcMessage *message);
+
+/* questions.c: requests of servers to a legacy IDE, under ids of ours */
+struct Question;
+void questions_init(struct Router *router);
+void questions_release(struct Router *router);
+/* A request of the legacy server UP, which came with the call of REQUEST (NULL: with none), goes to the IDE; the answer goes
+ * back by upstream_reply, and clocks stand still until then. False: the IDE cannot answer it. */
+bool questions_take(struct Router *router, struct Upstream *up, struct Request *request,
+	const struct RpcMessage *message);
+/* A request of ours to the IDE: PARAMS is a raw object or empty. DONE is called once, from router_line, with the answer
+ * (RPC_RESULT or RPC_ERROR), unless it is withdrawn before. */
+struct Question *questions_ask(struct Router *router, const char *method, struct Slice params,
+	void (*done)(const struct RpcMessage *answer, void *user), void *user);
+/* Takes it back (2025-11-25, "Cancellation"); DONE is not called any more. */
+void questions_withdraw(struct Question *question, const char *reason);
+/* An answer of the IDE; false if it is to no question. */
+bool questions_take_answer(struct Router *router, const struct RpcMessage *message);
+/* notifications/progress of the IDE for a server's request. */
+void questions_progress(struct Router *router, const struct RpcMessage *message);
+/* notifications/cancelled of UP: it does not want the answer any more. False: it is to no question. */
+bool questions_cancelled(struct Router *router, struct Upstream *up, struct JsonValue params);
+/* What REQUEST's call asked is void; what UP asked outside of calls, or altogether, is void. */
+void questions_end_request(struct Request *request);
+void questions_end_upstream(struct Router *router, struct Upstream *up);
+
+/* inputs.c: what the translations of servers' requests from one era to the other share */
+/* Whether METHOD (decoded) with PARAMS asks a person to open a URL. */
+bool inputs_is_url(const char *method, struct JsonValue params);
+/* The params (object or none) of METHOD as they pass to the other era: without a progress token, and a URL elicitation
+ * with ELICITATION_ID (NULL: with none), since only 2025-11-25 knows such ids. Raw, for g_free; NULL: there are none. */
+char *inputs_params(const char *method, struct JsonValue params, const char *elicitation_id);
+/* Writes a result that asks a modern IDE for input: begun, one request after another (METHOD a raw string, PARAMS a raw
+ * object or NULL), ended with STATE, a handle of ask_state.c. */
+void inputs_begin(struct JsonWriter *w, GString *out);
+void inputs_add(struct JsonWriter *w, const char *key, struct Slice method, const char *params);
+void inputs_end(struct JsonWriter *w, const char *state);
+/* What UP is called towards people, for g_free. */
+char *inputs_title(const struct Upstream *up);
+/* A request of a modern IDE whose requestState is a handle of ours. MESSAGE without what only we were meant to see, for
+ * g_free, *LEN bytes, to be taken as if it had come so; or NULL, and REQUEST was seen to. */
+char *resume_take(struct Request *request, const struct RpcMessage *message,
+	const struct McpParams *params, size_t *len);
+
+/* rounds.c: a modern server's input_required, put to a legacy IDE as requests (2026-07-28, "Multi Round-Trip Requests") */
+/* Asks the IDE what the result in ANSWER asks for, then sends the request again (ANSWER->sent, with what the IDE said) to
+ * its upstream. Ends REQUEST in the end, whatever happens. Not to be called from a handler of the call but at its end. */
+void rounds_begin(struct Request *request, const struct UpstreamAnswer *answer);
+/* REQUEST has its result: tells the IDE that the URLs that it was asked to open for it are done with. */
+void rounds_complete(struct Request *request);
+/* REQUEST ends while the IDE is asked; NULL is fine. */
+void rounds_free(struct Rounds *rounds);
+
+/* held.c: a legacy server's requests, put to a modern IDE as input_required; its call waits for the retry */
+void held_init(struct Router *router);
+void held_release(struct Router *router);
+/* A request of REQUEST's legacy server on the call's stream. False: the IDE did not declare it, or the method cannot be
+ * answered by input_required. */
+bool held_take(struct Request *request, const struct RpcMessage *message);
+/* The server takes a request of its back; false if it is none of a held call. */
+bool held_cancelled(struct Router *router, struct Upstream *up, struct JsonValue params);
+/* REQUEST, for which inputs are being gathered, ends. */
+void held_end_request(struct Request *request);
+/* The session of UP is gone: what it asked is void, and calls that wait for a retry end soon. */
+void held_end_upstream(struct Router *router, struct Upstream *up);
+/* REQUEST is the retry for CALL, with PARAMS (inputResponses an object or none), which DIGEST was made of. Sees to it. */
+void held_resume(struct Request *request, const struct McpParams *params, const char *digest,
+	struct HeldCall *call);
+/* Nobody can come back for CALL: it is cancelled upstream. */
+void held_drop(struct HeldCall *call);
+
+/* urls.c: the error by which a legacy server wants URLs opened before it does what was asked (2025-11-25, "URL Elicitation
+ * Required Error") */
+/* Answers REQUEST where ERROR (raw object) is that one and its IDE could make nothing of it; false: it may pass as it
+ * is. */
+bool urls_take(struct Request *request, struct Slice error);
+/* The retry of a modern IDE that was asked so; as resume_take. */
+char *urls_resume(struct Request *request, const struct RpcMessage *message,
+	const struct McpParams *params, const struct Upstream *up, size_t *len);
 
 /* asking.c: a person is asked to sign in */
 enum { PERSON_MS = 45 * 1000 }; /* that a request waits for them: SDK clients give up after 60 s */
@@ -201,6 +459,8 @@ struct AskState {
 	struct Upstream *up;
 	unsigned number; /* of the sign-in that was asked for */
 	unsigned rounds; /* times that the person was asked for this request */
+	struct HeldCall *held; /* of a call that waits for answers (held.c); NULL: it is of none */
+	bool urls; /* of URLs to open before the request is sent again (urls.c) */
 };
 void ask_state_init(struct Router *router);
 void ask_state_release(struct Router *router);
@@ -210,6 +470,10 @@ char *ask_state_digest(const char *method, const struct McpParams *params);
 char *ask_state_add(struct Router *router, const char *digest, const struct AskState *state);
 /* Whether requestState looks like a handle of ours. */
 bool ask_state_is_ours(const struct McpParams *params);
+/* What it stands for, whatever it is bound to; false if there is none such. */
+bool ask_state_peek(struct Router *router, const struct McpParams *params, struct AskState *out);
+/* It stands for nothing any more. NULL is fine. */
+void ask_state_forget(struct Router *router, const char *handle);
 /* Uses it up; false if there is none such, or none for that digest. */
 bool ask_state_take(struct Router *router, const struct McpParams *params, const char *digest,
 	struct AskState *out);

@@ -4,6 +4,7 @@
 #define MCP_MUX_MUX_POLICY_H
 
 #include "format/config.h"
+#include "format/item.h"
 #include "format/tool.h"
 
 enum Verdict {
@@ -28,8 +29,13 @@ struct Decision {
 /* Decides over one tool. */
 struct Decision policy_tool(const struct ConnectorConfig *connector, const struct Tool *tool);
 
+/* Decides over a prompt, resource or template as it is listed (a template by its text). */
+struct Decision policy_item(
+	const struct ConnectorConfig *connector, enum AllowKind kind, const struct Item *item);
+
 /* The same for a prompt's name or a resource's URI, which have no annotations: @read-only and
- * @non-destructive admit all of them. Toggles apply to tools alone. */
+ * @non-destructive admit all of them. Toggles apply to tools alone. A URI with `.` or `..` among its segments is admitted
+ * by its exact text or a class, never by a glob: what allows all below file:///docs/ does not allow file:///docs/../etc. */
 struct Decision policy_name(
 	const struct ConnectorConfig *connector, enum AllowKind kind, const char *name);
 

@@ -5,6 +5,7 @@
 #define MCP_MUX_MUX_ROUTER_H
 
 #include "format/config.h"
+#include "mux/audit.h"
 #include "net/stdio.h"
 #include "upstream/upstream.h"
 
@@ -20,6 +21,7 @@ struct RouterOptions {
 	 * on. Called from router_line and from the loop. */
 	void (*pressure)(bool high, void *user);
 	void *user;
+	struct Audit *audit; /* NULL: there is none */
 };
 
 struct Router *router_new(const struct RouterOptions *options);

@@ -43,6 +43,9 @@ void http_headers_unref(struct HttpHeaders *headers);
  * character but tab (RFC 9110, 5.5); nothing is added then. */
 bool http_headers_add(
 	struct HttpHeaders *headers, const char *name, const char *value, GError **error);
+/* The same, in place of those of that name which are there. */
+bool http_headers_replace(
+	struct HttpHeaders *headers, const char *name, const char *value, GError **error);
 /* A new list with the same headers, to be added to. */
 struct HttpHeaders *http_headers_copy(const struct HttpHeaders *headers);
 

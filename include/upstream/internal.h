@@ -2,7 +2,7 @@
 #ifndef MCP_MUX_UPSTREAM_INTERNAL_H
 #define MCP_MUX_UPSTREAM_INTERNAL_H
 
-#include "upstream/exchange.h"
+#include "upstream/channel.h"
 #include "upstream/upstream.h"
 
 /* Milliseconds, and limits. */
@@ -17,9 +17,12 @@ enum {
 	CANCELS_FIRST_MS = 200,
 	/* A session lost sooner than that is not renewed for a call. */
 	RENEW_AGAIN_MS = 2000,
-	TOOL_PAGES_MAX = 1000,
-	/* Between fetches of tools that notices ask for; doubles up to the last. */
+	/* A channel that held for that long, or answered a call, is opened again soon when it breaks. */
+	CHANNEL_HELD_MS = 10 * 1000,
+	LIST_PAGES_MAX = 1000,
+	/* Between fetches of a list that notices ask for; doubles up to the last. */
 	RELIST_FIRST_MS = 500,
+	RELIST_HURRIED = 4, /* fetches in a row that are given no more than that */
 	RELIST_LAST_MS = 60 * 1000,
 	/* Lists of servers that do not announce changes are fetched again at use, not sooner. */
 	REFETCH_AFTER_MS = 5 * 1000,
@@ -28,7 +31,28 @@ enum {
 };
 
 struct Stream; /* the notification stream: stream.c */
-struct Listing; /* tools/list under way: tools.c */
+struct Watches; /* of resources: watches.c */
+struct Listing; /* the fetching of a list: lists.c */
+
+/* One of a server's lists: lists.c */
+struct List {
+	struct Upstream *up;
+	struct Listing *listing; /* under way */
+	unsigned started; /* counts fetches */
+	unsigned hurried; /* fetches in a row that were soon followed by a notice */
+	bool wanted; /* somebody wants it */
+	bool again; /* a change was announced while it was being fetched */
+	bool renewed; /* a session was renewed because a page was refused */
+	bool reauthorized; /* a token was renewed because a page was refused */
+	bool listed; /* fetched or failed since the upstream opened */
+	struct ToolList *tools; /* of MCP_TOOLS, as last fetched */
+	struct ItemList *items; /* of the others */
+	int64_t fresh_until_us;
+	int64_t fetched_us;
+	GError *error; /* of the last fetch */
+	struct LoopTimer relist;
+	unsigned relist_ms;
+};
 
 struct Upstream {
 	struct UpstreamShared shared;
@@ -50,6 +74,7 @@ struct Upstream {
 	struct Secret *useless; /* the server refused it although it had been renewed just before */
 	bool reauthorized; /* a token was renewed in this opening */
 	bool wanted; /* it was told to open */
+	bool unread; /* see upstream_set_unread */
 
 	/* Opening: open.c */
 	enum Era preferred;
@@ -60,6 +85,13 @@ struct Upstream {
 	char *probe_body;
 	struct LoopTimer retry;
 	unsigned retry_ms; /* the last pause; 0 before the first failure */
+	/* HTTP+SSE */
+	struct Channel *channel; /* opening or open; NULL: none */
+	bool over_channel; /* what the server was last found to speak */
+	bool agreed; /* initialize was answered on it, and notifications/initialized goes out */
+	bool posts_refused; /* it answered initialize with what makes another transport likely */
+	char *unspoken; /* why it speaks neither era over Streamable HTTP, while the channel is tried */
+	int64_t channel_us; /* when the handshake on it was done */
 
 	/* What was negotiated */
 	enum Era era;
@@ -71,8 +103,10 @@ struct Upstream {
 	bool other_first; /* the last attempt got no answer in the first era */
 	unsigned generation; /* counts handshakes, so that a late 404 does not renew twice */
 	char *instructions;
-	bool has_tools; /* by its capabilities */
-	bool tools_list_changed;
+	unsigned offers; /* enum UpstreamOffer */
+	unsigned tells; /* those UPSTREAM_TELLS_… that its notification stream brings */
+	enum Era spoken; /* when it was ready last */
+	char *client[2]; /* what the IDE can do, as offered to a server of a legacy or modern era */
 	struct HttpHeaders *base_headers; /* before the handshake */
 	struct HttpHeaders *session_headers; /* after it */
 	/* Modern: char *tool -> struct HttpHeaders, of calls without Mcp-Param-*. */
@@ -80,26 +114,20 @@ struct Upstream {
 
 	int64_t next_id;
 
-	/* Tools: tools.c */
-	struct Listing *listing;
-	unsigned lists_started; /* counts fetches */
-	unsigned list_pause_ms; /* between fetches while every one is followed by a notice */
-	bool list_again; /* a change was announced while a list was being fetched */
-	bool list_renewed; /* a session was renewed because a page was refused */
-	bool list_reauthorized; /* a token was renewed because a page was refused */
-	bool listed; /* fetched or failed since it opened */
-	struct ToolList *tools;
-	int64_t fresh_until_us;
-	int64_t fetched_us;
-	GError *list_error;
-	struct LoopTimer relist;
-	unsigned relist_ms;
+	struct List lists[MCP_LISTS];
 
 	struct Stream *stream;
+	struct LoopTimer hearing; /* runs while calls wait for the first answer to its request */
+	bool deaf; /* the server refused it in this session */
+	struct Watches *watches; /* NULL until somebody watches */
+
+	struct Levels *levels; /* NULL until somebody asks for one */
 
 	struct UpstreamCall *calls; /* all that have not ended, oldest first */
 	struct UpstreamCall *last_call;
 	unsigned in_flight;
+	unsigned n_held; /* those among them for which a person is asked something */
+	unsigned pauses; /* of all of them */
 	unsigned n_calls;
 	struct LoopTimer farewell; /* the session is deleted then at the latest */
 	GQueue posts; /* struct Post: post.c */
@@ -112,6 +140,8 @@ struct ExchangeSpec upstream_exchange_spec(
 	const struct Upstream *up, unsigned idle_ms, unsigned limit_ms);
 /* The next pause of an exponential backoff with jitter. */
 unsigned upstream_backoff(unsigned *last_ms);
+/* The error that the server means by a JSON-RPC error object. */
+GError *upstream_said(struct Slice error_object);
 /* A server's message outside of any call's own: notifications, requests. */
 void upstream_take_message(struct Upstream *up, const struct RpcMessage *message);
 
@@ -145,21 +175,69 @@ void upstream_renew(struct Upstream *up, unsigned generation);
  * would hardly help so soon. */
 bool upstream_renewed_just_now(const struct Upstream *up, unsigned generation);
 void upstream_stop_open(struct Upstream *up);
+/* The same at the end, but for an `initialize` that is under way: its session, if it gets one, is deleted. */
+void upstream_end_open(struct Upstream *up);
 
-/* tools.c */
-void upstream_start_listing(struct Upstream *up);
-/* The server says that its tools changed: fetches them, though not more often than a server that says so
- * all the time deserves. */
-void upstream_tools_changed(struct Upstream *up);
-void upstream_stop_listing(struct Upstream *up);
-/* No token could be had for fetching them. */
-void upstream_listing_failed(struct Upstream *up, const GError *error);
+/* lists.c; none of these calls a handler but where it says so */
+void upstream_init_lists(struct Upstream *up);
+void upstream_release_lists(struct Upstream *up);
+/* It is opened (again): none of its lists is settled. */
+void upstream_unsettle_lists(struct Upstream *up);
+/* It is open: all that are wanted are fetched. */
+void upstream_start_lists(struct Upstream *up);
+void upstream_stop_lists(struct Upstream *up);
+/* Those that wait for a token are fetched now, or failed if there was none (ERROR; may call `state`). */
+void upstream_resume_lists(struct Upstream *up, const GError *error);
+/* The sign-in that they were fetched with was forgotten: they go. Calls `tools` and `items`. */
+void upstream_forget_lists(struct Upstream *up);
+bool upstream_has_lists(const struct Upstream *up);
+/* By what its changes are announced. */
+enum UpstreamOffer upstream_telling(enum McpList kind);
+/* What the server tells of may have changed unheard: the lists that somebody wants are fetched again. */
+void upstream_lists_missed(struct Upstream *up);
+/* The server says that a list changed: fetches it, though not more often than a server that says so all the time
+ * deserves. Calls `items` where nobody wanted it. */
+void upstream_list_changed(struct Upstream *up, enum McpList kind);
+/* Fetches the tools by a request that has not gone out yet. The number that upstream_calls_listed will be called with when
+ * that has ended, or a higher one. */
+unsigned upstream_list_tools_anew(struct Upstream *up);
 
-/* stream.c: opened when the server announces changes */
+/* stream.c: opened where the server has something to tell */
 void upstream_start_stream(struct Upstream *up);
+/* Calls go out: the stream is there, or will not be. */
+void upstream_heard(struct Upstream *up);
+/* What is watched of a modern server may have changed: the stream follows soon. */
+void upstream_stream_wanted(struct Upstream *up);
 /* One that waits for a token opens now, or later if there was none (ERROR). */
 void upstream_resume_stream(struct Upstream *up, const GError *error);
 void upstream_stop_stream(struct Upstream *up);
+
+/* watches.c; those that say so call whoever watches, and `message` */
+/* It is open: what is watched is asked for. */
+void upstream_start_watches(struct Upstream *up);
+/* Its session, or all that it would be told by, is over. */
+void upstream_stop_watches(struct Upstream *up);
+/* Those that wait for a token go on now, or fail if there was none (ERROR; tells). */
+void upstream_resume_watches(struct Upstream *up, const GError *error);
+void upstream_release_watches(struct Upstream *up);
+/* A legacy server's stream broke: reports a change of all, since one may have been missed. */
+void upstream_watches_missed(struct Upstream *up);
+/* Appends an array of the URIs that the filter of a modern server's stream shall have; nothing where there is none. The
+ * same set gives the same text. */
+void upstream_watched(const struct Upstream *up, GString *out);
+/* The server acknowledged a filter with the array ASKED (or JSON_NONE) by one with AGREED: those in both have begun, the
+ * others of ASKED are refused. Tells. Appends what the stream covers from now on to COVERED, as upstream_watched does. */
+void upstream_watches_agreed(
+	struct Upstream *up, struct JsonValue asked, struct JsonValue agreed, GString *covered);
+/* The server refused such a filter: its watches that have not begun elsewhere are refused and not in the next one. Tells.
+ * False if there were none. */
+bool upstream_watches_refused(struct Upstream *up, struct JsonValue asked, const GError *error,
+	struct Slice error_object);
+/* The server could not be asked for the array ASKED; NULL: for any. Tells. */
+void upstream_watches_failed(
+	struct Upstream *up, const struct JsonValue *asked, const GError *error);
+/* The stream that covered them has ended. */
+void upstream_watches_lost(struct Upstream *up);
 
 /* calls.c */
 void upstream_calls_ready(struct Upstream *up); /* what waited goes out */
@@ -173,8 +251,33 @@ void upstream_calls_shutdown(struct Upstream *up); /* all are cancelled upstream
 void upstream_calls_drop(struct Upstream *up); /* all are freed */
 /* notifications/progress by token, for a call in flight; false if it is of no call. */
 bool upstream_calls_progress(struct Upstream *up, const struct RpcMessage *message);
+/* An answer that came on the notification stream, as some servers send it there; false if it is to no call. */
+bool upstream_calls_answered(struct Upstream *up, const struct RpcMessage *message);
 
-/* post.c: messages that have no answer, and the DELETE of a session */
+/* levels.c: the level of log messages */
+struct Levels;
+/* What a legacy IDE asked for; SYSLOG_LEVEL_NONE: nothing. */
+enum SyslogLevel upstream_log_level(const struct Upstream *up);
+/* Whether a request that wants LEVEL may go out in the session that there is. If not, its server is being told of the
+ * level, and upstream_calls_ready is called then. */
+bool upstream_level_is_set(struct Upstream *up, enum SyslogLevel level);
+/* Requests can go out: tells a new session what a legacy IDE asked for. */
+void upstream_levels_ready(struct Upstream *up);
+void upstream_release_levels(struct Upstream *up);
+
+/* own.c: a request of our own and its answer */
+struct OwnRequest;
+/* Sends it, in the session that there is now; PARAMS is the raw members of params without braces. DONE is called from
+ * the loop, once; the request is freed after it. */
+struct OwnRequest *own_request_start(struct Upstream *up, const char *method, const char *params,
+	void (*done)(struct ExchangeResult *result, void *user), void *user);
+/* Nothing is called any more. NULL is fine. */
+void own_request_cancel(struct OwnRequest *request);
+
+/* offers.c: takes the server's capabilities and instructions from RESULT, of initialize or server/discover */
+void upstream_take_offers(struct Upstream *up, struct Slice result);
+
+/* post.c: messages that have no answer, and the end of a session: a DELETE, or that of the channel */
 /* BODY (g_free) is taken. */
 void upstream_post(struct Upstream *up, char *body);
 /* HEADERS are those that the request went out with: they name its session. */
@@ -192,10 +295,10 @@ char *phrase_call(
 	const struct Upstream *up, const struct UpstreamRequest *request, int64_t id, size_t *len);
 /* Headers of a request of our own. */
 struct HttpHeaders *phrase_headers(struct Upstream *up, const char *method);
-/* Those of a tools/call. NULL with MUX_ERROR_TOO_LARGE if the arguments that the tool wants mirrored
- * are too long for headers. */
-struct HttpHeaders *phrase_call_headers(
-	struct Upstream *up, const char *tool, struct JsonValue arguments, GError **error);
+/* Those of a request of the IDE: of METHOD, TARGET (may be NULL) in Mcp-Name; METHOD NULL: tools/call, of the tool TARGET.
+ * NULL with MUX_ERROR_TOO_LARGE if the name, or the arguments that a tool wants mirrored, are too long for headers. */
+struct HttpHeaders *phrase_call_headers(struct Upstream *up, const char *method, const char *target,
+	struct JsonValue arguments, GError **error);
 /* Headers before and after the handshake, from the configuration and what was negotiated. */
 bool phrase_base_headers(struct Upstream *up, GError **error);
 bool phrase_session_headers(struct Upstream *up, GError **error);

@@ -88,6 +88,8 @@ static void finish(struct Forget *forget, const GError *error)
 		.revocable = forget->record && forget->record->revocation_endpoint,
 		.revoke_error = forget->revoke_error,
 	};
+	if (error || forget->deleted > 0)
+		auth_happened(forget->shared, AUTH_SIGN_OUT, forget->connector, error);
 	forget->telling = true;
 	forget->done(&forgotten, error, forget->user);
 	forget_free(forget);

@@ -219,7 +219,10 @@ struct KeyringCall *keyring_store(struct Keyring *keyring, const struct KeyringK
 		return call;
 	}
 	g_autofree char *host = url_host(key->resource);
-	call->label = g_strdup_printf("mcp-mux %s (%s)", key->connector, host ? host : "?");
+	if (key->kind == KEYRING_AUDIT_KEY)
+		call->label = g_strdup("mcp-mux audit log (key of its digests)");
+	else
+		call->label = g_strdup_printf("mcp-mux %s (%s)", key->connector, host ? host : "?");
 	call->value = secret_value_new(bytes.data, (gssize)bytes.len, "text/plain");
 	return call_start(call);
 }

@@ -19,6 +19,7 @@ static const char *const kind_names[] = {
 	[KEYRING_TOKEN] = "token",
 	[KEYRING_API_KEY] = "api-key",
 	[KEYRING_CLIENT] = "client",
+	[KEYRING_AUDIT_KEY] = "audit-key",
 };
 
 static void add(GHashTable *attributes, const char *name, const char *value)

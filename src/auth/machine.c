@@ -47,6 +47,9 @@ void machine_cancel(struct Machine *m)
 static void finish(struct Machine *m, const GError *error)
 {
 	g_clear_pointer(&m->lock, file_unlock);
+	/* The secret of a client alone is none yet. */
+	if (error || m->record->access_token)
+		auth_happened(m->shared, AUTH_SIGN_IN, m->connector, error);
 	m->telling = true;
 	m->done(error ? NULL : m->record, error, m->user);
 	m->telling = false;

@@ -59,31 +59,46 @@ void renewal_free(struct Renewal *r)
 	g_free(r);
 }
 
+/* It did not succeed. */
+static void report(const struct Renewal *r, const GError *error)
+{
+	const struct Credential *c = r->credential;
+	log_info(c->connector->name, "no new token: %s", error->message);
+	auth_happened(c->shared, AUTH_REFRESH, c->connector, error);
+}
+
 /* Ends it; ERROR is borrowed. */
-static void finish(struct Renewal *r, const GError *error)
+static void leave(struct Renewal *r, const GError *error)
 {
 	struct Credential *c = r->credential;
 	bool asked = r->asked;
-	g_autoptr(GError) copy = error ? g_error_copy(error) : NULL;
-	if (copy)
-		log_info(c->connector->name, "no new token: %s", copy->message);
+	g_autoptr(GError) copy = error ? g_error_copy(error) : NULL; /* it may go with it */
 	c->renewal = NULL;
 	r->saving = false;
 	renewal_free(r);
 	credential_renewed(c, asked, copy);
 }
 
-static void finish_with(struct Renewal *r, enum MuxError code, const char *text)
+static void finish(struct Renewal *r, const GError *error)
 {
-	g_autoptr(GError) error = g_error_new_literal(MUX_ERROR, (int)code, text);
-	finish(r, error);
+	if (error)
+		report(r, error);
+	leave(r, error);
 }
 
 static void finish_unreadable(struct Renewal *r, GError *fault)
 {
-	g_autofree char *text =
-		g_strconcat("what the keyring holds for it cannot be read: ", fault->message, NULL);
-	finish_with(r, MUX_ERROR_KEYRING, text);
+	g_autoptr(GError) error = g_error_new(MUX_ERROR, MUX_ERROR_KEYRING,
+		"what the keyring holds for it cannot be read: %s", fault->message);
+	finish(r, error);
+}
+
+/* Somebody signed out, which is no failure of the renewal. */
+static void finish_gone(struct Renewal *r)
+{
+	g_autoptr(GError) error =
+		g_error_new_literal(MUX_ERROR, MUX_ERROR_SIGN_IN, "nobody has signed in");
+	leave(r, error);
 }
 
 /* Somebody signed out or in, or left what cannot be read. */
@@ -101,7 +116,7 @@ static void finish_with_value(struct Renewal *r, struct Secret *value)
 	if (record)
 		finish(r, NULL);
 	else
-		finish_with(r, MUX_ERROR_SIGN_IN, "nobody has signed in");
+		finish_gone(r);
 }
 
 /* ---- storing ---- */
@@ -235,6 +250,7 @@ static void give_up(struct Renewal *r, const GError *error)
 		finish(r, error);
 		return;
 	}
+	report(r, error);
 	credential_renewed(c, true, error);
 	loop_timer_start(c->shared->loop, &r->save, r->save_ms, look_and_store, r);
 }

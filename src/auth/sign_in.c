@@ -98,6 +98,7 @@ static void end(struct SignIn *s, enum PageKind kind)
 {
 	s->stage = STAGE_DECIDED;
 	g_clear_pointer(&s->lock, file_unlock);
+	auth_happened(s->shared, AUTH_SIGN_IN, s->connector, s->error);
 	if (s->visit)
 		show(s, g_steal_pointer(&s->visit), kind);
 	bool has_page = s->listener && listener_is_busy(s->listener);

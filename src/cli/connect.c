@@ -69,7 +69,7 @@ static bool is_quiet(const void *user)
 static enum UpstreamState try_open(
 	struct Connect *connect, struct Secret *key, struct TokenRecord **found, GError **error)
 {
-	static const struct UpstreamHandlers handlers = {on_settled, on_settled};
+	static const struct UpstreamHandlers handlers = {.state = on_settled, .tools = on_settled};
 	struct Session *session = &connect->session;
 	struct Upstream *upstream =
 		upstream_new(&session->upstream, connect->connector, &handlers, connect);
@@ -136,6 +136,7 @@ static bool connect_key(struct Connect *connect, GError **error)
 		return false;
 	g_autoptr(GError) fault = NULL;
 	if (try_open(connect, key, NULL, &fault) != UPSTREAM_READY || fault) {
+		audit_account(AUTH_SIGN_IN, connect->connector, fault, connect->session.audit);
 		g_propagate_prefixed_error(error, g_steal_pointer(&fault),
 			"the key was not stored, since it could not be proved: ");
 		return false;

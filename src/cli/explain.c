@@ -5,7 +5,7 @@
 
 /* Whether NAME is what a person could call the tool: its exposed name, the name it would have under
  * its prefix, or its own. */
-static bool is_called(const struct CatalogTool *tool, const char *separator, const char *name)
+static bool is_called(const struct CatalogEntry *tool, const char *separator, const char *name)
 {
 	if (tool->exposed && strcmp(tool->exposed, name) == 0)
 		return true;
@@ -17,7 +17,7 @@ static bool is_called(const struct CatalogTool *tool, const char *separator, con
 }
 
 /* The rule that decided and where it stands. */
-static char *rule_text(const struct CatalogTool *tool)
+static char *rule_text(const struct CatalogEntry *tool)
 {
 	const struct Decision *decision = &tool->decision;
 	g_autofree char *place =
@@ -42,7 +42,7 @@ static char *rule_text(const struct CatalogTool *tool)
 	return NULL;
 }
 
-static void explain_tool(struct Output *output, const struct CatalogTool *tool)
+static void explain_tool(struct Output *output, const struct CatalogEntry *tool)
 {
 	g_autofree char *rule = rule_text(tool);
 	if (tool->exposed)
@@ -100,7 +100,7 @@ int cli_explain(const struct CliOptions *options)
 	if (!survey)
 		return output_fail(error);
 	unsigned found = 0;
-	const GPtrArray *tools = catalog_tools(survey->catalog);
+	const GPtrArray *tools = catalog_entries(survey->catalog);
 	for (unsigned i = 0; i < tools->len; i++) {
 		if (is_called(tools->pdata[i], mux->separator, name)) {
 			explain_tool(output, tools->pdata[i]);

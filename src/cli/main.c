@@ -26,7 +26,7 @@ struct Command {
 	const char *help; /* NULL: not listed */
 };
 
-enum { OPTIONS_JSON = 1, OPTIONS_CONNECT = 2 };
+enum { OPTIONS_JSON = 1, OPTIONS_CONNECT = 2, OPTIONS_AUDIT = 4 };
 
 static const struct Command commands[] = {
 	{"serve", cli_serve, 0, 0, 0, "", "serve MCP on stdin and stdout; also without a command"},
@@ -42,6 +42,8 @@ static const struct Command commands[] = {
 	{"connect", cli_connect, 1, 1, OPTIONS_CONNECT, "NAME [--no-browser] [--key-stdin]",
 		"sign in to a connector"},
 	{"disconnect", cli_disconnect, 1, 1, 0, "NAME", "forget a connector's sign-in"},
+	{"audit", cli_audit, 0, 0, OPTIONS_JSON | OPTIONS_AUDIT, "[--follow] [--json] [FILTER...]",
+		"what was called, and how it ended"},
 };
 
 enum {
@@ -49,6 +51,12 @@ enum {
 	OPTION_JSON,
 	OPTION_NO_BROWSER,
 	OPTION_KEY_STDIN,
+	OPTION_FOLLOW,
+	OPTION_CONNECTOR,
+	OPTION_TOOL,
+	OPTION_OUTCOME,
+	OPTION_SINCE,
+	OPTION_UNTIL,
 	OPTION_VERSION,
 	OPTION_HELP,
 };
@@ -59,6 +67,12 @@ static const struct option long_options[] = {
 	{"json", no_argument, NULL, OPTION_JSON},
 	{"no-browser", no_argument, NULL, OPTION_NO_BROWSER},
 	{"key-stdin", no_argument, NULL, OPTION_KEY_STDIN},
+	{"follow", no_argument, NULL, OPTION_FOLLOW},
+	{"connector", required_argument, NULL, OPTION_CONNECTOR},
+	{"tool", required_argument, NULL, OPTION_TOOL},
+	{"outcome", required_argument, NULL, OPTION_OUTCOME},
+	{"since", required_argument, NULL, OPTION_SINCE},
+	{"until", required_argument, NULL, OPTION_UNTIL},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{NULL, 0, NULL, 0},
@@ -78,12 +92,13 @@ static bool hold_standard_descriptors(void)
 }
 
 /* No core files, no tracing by other processes of this user, private files, no death by a reader that
- * went away. */
+ * went away or by a file that may not grow. */
 static void harden(void)
 {
 	const struct rlimit none = {0, 0};
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (setrlimit(RLIMIT_CORE, &none) < 0)
 		log_warning(NULL, "core files stay possible: %s", g_strerror(errno));
 #ifndef __SANITIZE_ADDRESS__
@@ -145,6 +160,44 @@ static char *refused_option(char **argv)
 	return g_strdup(argv[optind - 1]);
 }
 
+/* The switch that option C turns on; NULL: it is no such option. */
+static bool *find_switch(struct CliOptions *options, int c)
+{
+	switch (c) {
+	case OPTION_JSON:
+		return &options->json;
+	case OPTION_NO_BROWSER:
+		return &options->no_browser;
+	case OPTION_KEY_STDIN:
+		return &options->key_stdin;
+	case OPTION_FOLLOW:
+		return &options->follow;
+	default:
+		return NULL;
+	}
+}
+
+/* The text that option C gives; NULL: it is no such option. */
+static const char **find_text(struct CliOptions *options, int c)
+{
+	switch (c) {
+	case 'c':
+		return &options->config;
+	case OPTION_CONNECTOR:
+		return &options->connector;
+	case OPTION_TOOL:
+		return &options->tool;
+	case OPTION_OUTCOME:
+		return &options->outcome;
+	case OPTION_SINCE:
+		return &options->since;
+	case OPTION_UNTIL:
+		return &options->until;
+	default:
+		return NULL;
+	}
+}
+
 /* Reads the options into OPTIONS; -1 to go on, else the exit status to end with. */
 static int read_options(int argc, char **argv, struct CliOptions *options)
 {
@@ -152,10 +205,17 @@ static int read_options(int argc, char **argv, struct CliOptions *options)
 	opterr = 0;
 	for (int c; (c = getopt_long(argc, argv, ":c:", long_options, NULL)) != -1;) {
 		enum LogLevel level;
+		bool *turned_on = find_switch(options, c);
+		const char **text = find_text(options, c);
+		if (turned_on) {
+			*turned_on = true;
+			continue;
+		}
+		if (text) {
+			*text = optarg;
+			continue;
+		}
 		switch (c) {
-		case 'c':
-			options->config = optarg;
-			break;
 		case OPTION_LOG_LEVEL:
 			if (!log_level_parse(optarg, &level))
 				return usage(
@@ -163,15 +223,6 @@ static int read_options(int argc, char **argv, struct CliOptions *options)
 					"debug",
 					optarg);
 			log_set_level(level);
-			break;
-		case OPTION_JSON:
-			options->json = true;
-			break;
-		case OPTION_NO_BROWSER:
-			options->no_browser = true;
-			break;
-		case OPTION_KEY_STDIN:
-			options->key_stdin = true;
 			break;
 		case OPTION_VERSION:
 			wants_version = true;
@@ -201,6 +252,31 @@ static const struct Command *find_command(const char *name)
 	return NULL;
 }
 
+/* The name of an option that was given and that COMMAND does not take; NULL: there is none. */
+static const char *find_foreign(const struct Command *command, const struct CliOptions *options)
+{
+	const struct {
+		const char *name;
+		unsigned takes;
+		bool given;
+	} all[] = {
+		{"json", OPTIONS_JSON, options->json},
+		{"no-browser", OPTIONS_CONNECT, options->no_browser},
+		{"key-stdin", OPTIONS_CONNECT, options->key_stdin},
+		{"follow", OPTIONS_AUDIT, options->follow},
+		{"connector", OPTIONS_AUDIT, options->connector != NULL},
+		{"tool", OPTIONS_AUDIT, options->tool != NULL},
+		{"outcome", OPTIONS_AUDIT, options->outcome != NULL},
+		{"since", OPTIONS_AUDIT, options->since != NULL},
+		{"until", OPTIONS_AUDIT, options->until != NULL},
+	};
+	for (unsigned i = 0; i < G_N_ELEMENTS(all); i++) {
+		if (all[i].given && !(command->takes & all[i].takes))
+			return all[i].name;
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	log_init();
@@ -221,11 +297,9 @@ int main(int argc, char **argv)
 	const struct Command *command = find_command(options.command);
 	if (!command)
 		return usage("unknown command “%s”", options.command);
-	if (options.json && !(command->takes & OPTIONS_JSON))
-		return usage("%s does not take --json", command->name);
-	if ((options.no_browser || options.key_stdin) && !(command->takes & OPTIONS_CONNECT))
-		return usage("%s does not take --%s", command->name,
-			options.no_browser ? "no-browser" : "key-stdin");
+	const char *foreign = find_foreign(command, &options);
+	if (foreign)
+		return usage("%s does not take --%s", command->name, foreign);
 	if (options.n_arguments < command->min_arguments ||
 		options.n_arguments > command->max_arguments) {
 		g_autofree char *form = g_strdup_printf("%s %s", command->name, command->usage);

@@ -197,6 +197,12 @@ void table_print(const struct Table *table, struct Output *output, unsigned inde
 	}
 }
 
+void table_clear(struct Table *table)
+{
+	g_ptr_array_set_size(table->cells, 0);
+	g_array_set_size(table->styles, 0);
+}
+
 void output_error(const char *format, ...)
 {
 	va_list args;

@@ -45,6 +45,7 @@ struct Serve {
 static void on_credentials_changed(void *user)
 {
 	struct Serve *serve = user;
+	audit_reread_key(serve->session.audit);
 	if (serve->router)
 		router_reread_credentials(serve->router);
 }
@@ -170,6 +171,7 @@ static bool serve_init(
 		.config_path = configuration->user_path,
 		.pressure = on_in_pressure,
 		.user = serve,
+		.audit = serve->session.audit,
 	};
 	serve->accounts = needs_accounts(config);
 	serve->router = router_new(&options);
@@ -215,9 +217,6 @@ static void serve_release(struct Serve *serve)
 /* What an administrator demands and this version cannot give must not look as if it were given. */
 static const char *unmet_demand(const struct MuxConfig *mux)
 {
-	if (mux->audit == AUDIT_REQUIRED)
-		return "audit = required: this version writes no audit log yet, so it does not "
-		       "serve";
 	if (mux->pin_tools == PIN_BLOCK)
 		return "pin_tools = block: this version does not pin tools yet, so it does not "
 		       "serve";

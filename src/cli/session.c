@@ -18,11 +18,15 @@ bool session_init(struct Session *session, const struct Config *config, unsigned
 		return false;
 	g_autofree char *eras = file_state_path("era.json");
 	session->eras = era_store_new(eras);
+	struct Keyring *keyring = keyring_new(may_prompt, changed, user);
+	session->audit = audit_new(&config->mux, session->loop, keyring);
 	session->auth = (struct AuthShared){
 		.loop = session->loop,
 		.http = session->http,
-		.keyring = keyring_new(may_prompt, changed, user),
+		.keyring = keyring,
 		.mux = &config->mux,
+		.happened = audit_account,
+		.happened_user = session->audit,
 	};
 	session->upstream = (struct UpstreamShared){
 		.loop = session->loop,
@@ -36,6 +40,7 @@ bool session_init(struct Session *session, const struct Config *config, unsigned
 
 void session_release(struct Session *session)
 {
+	audit_free(session->audit);
 	keyring_free(session->auth.keyring);
 	http_client_free(session->http);
 	era_store_free(session->eras);

@@ -28,7 +28,7 @@ static void on_change(struct Upstream *upstream, void *user)
 	(void)user;
 }
 
-static const struct UpstreamHandlers handlers = {on_change, on_change};
+static const struct UpstreamHandlers handlers = {.state = on_change, .tools = on_change};
 
 static void entry_free(void *data)
 {
@@ -132,13 +132,13 @@ static void note_upstream(
 /* Numbers of tools, once the catalog has those of every connector (names may collide). */
 static void note_counts(const struct Survey *survey)
 {
-	const GPtrArray *tools = catalog_tools(survey->catalog);
+	const GPtrArray *tools = catalog_entries(survey->catalog);
 	for (unsigned i = 0; i < survey->entries->len; i++) {
 		struct SurveyEntry *entry = survey->entries->pdata[i];
 		entry->tools_known = catalog_count(
 			survey->catalog, entry->connector, &entry->exposed, &entry->allowed);
 		for (unsigned j = 0; j < tools->len; j++) {
-			const struct CatalogTool *tool = tools->pdata[j];
+			const struct CatalogEntry *tool = tools->pdata[j];
 			if (tool->connector != entry->connector)
 				continue;
 			entry->offered++;
@@ -157,7 +157,7 @@ struct Survey *survey_run(const struct Configuration *configuration,
 
 	struct Survey *survey = g_new0(struct Survey, 1);
 	survey->entries = g_ptr_array_new_with_free_func(entry_free);
-	survey->catalog = catalog_new(config);
+	survey->catalog = catalog_new(config, MCP_TOOLS);
 	for (unsigned i = 0; i < config->connectors->len; i++) {
 		const struct ConnectorConfig *connector = config->connectors->pdata[i];
 		if (only && connector != only)
@@ -262,12 +262,12 @@ char *survey_advice(const struct SurveyEntry *entry)
 GPtrArray *survey_warnings(const struct Survey *survey)
 {
 	GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
-	const GPtrArray *tools = catalog_tools(survey->catalog);
+	const GPtrArray *tools = catalog_entries(survey->catalog);
 	/* Tools come connector by connector; one line for each pattern, with the first tool as the
 	 * example. The pattern's place tells patterns apart. */
 	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	for (unsigned i = 0; i < tools->len; i++) {
-		const struct CatalogTool *tool = tools->pdata[i];
+		const struct CatalogEntry *tool = tools->pdata[i];
 		const struct Decision *decision = &tool->decision;
 		if (!decision->risky || !tool->exposed)
 			continue;

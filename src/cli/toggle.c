@@ -8,6 +8,7 @@
 #include "cli/configuration.h"
 #include "cli/output.h"
 #include "format/ini.h"
+#include "mux/audit.h"
 
 enum { LOCK_MS = 30000, TOOL_BYTES = 190 };
 
@@ -72,6 +73,10 @@ static bool edit_file(const struct CliOptions *options, const char *const *keys,
 	*changed = !slice_eq(before, after);
 	if (*changed && !file_replace(configuration->user_path, after, 0600, error))
 		return false;
+	if (*changed) {
+		g_autoptr(Audit) audit = audit_new(&parsed->mux, NULL, NULL);
+		audit_policy(audit, connector->name, on ? "enable" : "disable", keys);
+	}
 	*file = g_strdup(configuration->user_path);
 	return true;
 }

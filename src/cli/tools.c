@@ -12,7 +12,7 @@ static bool is_enabled(const struct Decision *decision)
 	       decision->verdict != VERDICT_TOGGLED_OFF;
 }
 
-static void write_tool(struct JsonWriter *w, const struct CatalogTool *tool)
+static void write_tool(struct JsonWriter *w, const struct CatalogEntry *tool)
 {
 	const struct Decision *decision = &tool->decision;
 	json_begin_object(w);
@@ -54,9 +54,9 @@ static bool print_json(const struct Survey *survey, const struct ConnectorConfig
 	json_member_int(&w, "v", 1);
 	json_key(&w, "tools");
 	json_begin_array(&w);
-	const GPtrArray *tools = catalog_tools(survey->catalog);
+	const GPtrArray *tools = catalog_entries(survey->catalog);
 	for (unsigned i = 0; i < tools->len; i++) {
-		const struct CatalogTool *tool = tools->pdata[i];
+		const struct CatalogEntry *tool = tools->pdata[i];
 		if (!only || tool->connector == only)
 			write_tool(&w, tool);
 	}
@@ -92,7 +92,7 @@ static const char *remark(const struct Tool *tool)
 	return tool->destructive ? "may be destructive" : "not read-only";
 }
 
-static void add_row(struct Table *table, const struct CatalogTool *tool)
+static void add_row(struct Table *table, const struct CatalogEntry *tool)
 {
 	bool shown = tool->exposed != NULL;
 	const enum OutputStyle styles[COLUMNS] = {shown ? STYLE_PLAIN : STYLE_FAINT,
@@ -126,9 +126,9 @@ static void print_connector(
 	if (entry->error)
 		output_line(output, STYLE_BAD, "  as last seen: %s", entry->error->message);
 	g_autoptr(Table) table = table_new(COLUMNS);
-	const GPtrArray *tools = catalog_tools(survey->catalog);
+	const GPtrArray *tools = catalog_entries(survey->catalog);
 	for (unsigned i = 0; i < tools->len; i++) {
-		const struct CatalogTool *tool = tools->pdata[i];
+		const struct CatalogEntry *tool = tools->pdata[i];
 		if (tool->connector == entry->connector)
 			add_row(table, tool);
 	}

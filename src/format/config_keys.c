@@ -35,6 +35,7 @@ const struct KeySpec mux_keys[MUX_KEYS] = {
 	[MUX_AUDIT] = {"audit", value_choice, MUX(audit), .choices = audit_choices},
 	[MUX_AUDIT_ARGUMENTS] = {"audit_arguments", value_choice,
 		MUX(audit_arguments), .choices = arguments_choices},
+	[MUX_AUDIT_SYSLOG] = {"audit_syslog", value_switch, MUX(audit_syslog)},
 	[MUX_BUILTIN_TOOLS] = {"builtin_tools", value_switch, MUX(builtin_tools)},
 	[MUX_SIGN_IN] = {"sign_in", value_choice, MUX(sign_in), .choices = sign_in_choices},
 	[MUX_PIN_TOOLS] = {"pin_tools", value_choice, MUX(pin_tools), .choices = pin_choices},

@@ -41,19 +41,22 @@ static unsigned pin_rank(enum PinMode mode)
 	return ranks[mode];
 }
 
-/* The user's audit or pin_tools, of which the stricter counts, a default of an administrator who
+/* The user's audit, audit_syslog or pin_tools, of which the stricter counts, a default of an administrator who
  * says nothing included. */
 static bool merge_stricter(struct Config *config, const struct ConfigFile *user,
 	const struct IniEntry *entry, GError **error)
 {
 	enum AuditMode audit = config->mux.audit;
+	bool syslog = config->mux.audit_syslog;
 	enum PinMode pins = config->mux.pin_tools;
 	if (!apply(config, user, entry, error))
 		return false;
 	if (audit_rank(config->mux.audit) >= audit_rank(audit) &&
+		(config->mux.audit_syslog || !syslog) &&
 		pin_rank(config->mux.pin_tools) >= pin_rank(pins))
 		return true;
 	config->mux.audit = audit;
+	config->mux.audit_syslog = syslog;
 	config->mux.pin_tools = pins;
 	note(config, user->file, entry->line,
 		"%s = %s has no effect: the administrator's setting is stricter", entry->key,
@@ -66,7 +69,7 @@ static bool merge_user_mux(struct Config *config, const struct ConfigFile *admin
 {
 	const struct IniEntry *entry = user->mux_given[key];
 	const struct IniEntry *above = admin ? admin->mux_given[key] : NULL;
-	if (admin && (key == MUX_AUDIT || key == MUX_PIN_TOOLS))
+	if (admin && (key == MUX_AUDIT || key == MUX_AUDIT_SYSLOG || key == MUX_PIN_TOOLS))
 		return merge_stricter(config, user, entry, error);
 	if (admin && key == MUX_USER_CONNECTORS) {
 		note(config, user->file, entry->line,

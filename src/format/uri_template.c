@@ -95,19 +95,14 @@ static bool read_literal(struct UriTemplate *uri_template, const char **at)
 	return true;
 }
 
-/* The end of the variable's name at P; NULL if none is there. */
+/* The end of the variable's name at P; NULL if none is there. Servers name variables like `user-id`, which RFC 6570 does
+ * not have; so a name is any row of its characters and `-`. */
 static const char *name_end(const char *p)
 {
-	for (;;) {
-		const char *from = p;
-		while (g_ascii_isalnum(*p) || *p == '_' || is_escape(p))
-			p += *p == '%' ? 3 : 1;
-		if (p == from)
-			return NULL;
-		if (*p != '.')
-			return p;
+	const char *from = p;
+	while (g_ascii_isalnum(*p) || (*p && strchr("_-.%", *p)))
 		p++;
-	}
+	return p > from ? p : NULL;
 }
 
 /* Reads one variable with its modifier at *AT. */
@@ -340,11 +335,22 @@ static void match_literal(struct Match *m, const struct Part *part)
 		step(m, m->before, slice_of(part->escaped), m->after);
 }
 
+/* Whether the URI has what the template begins with: of many templates, this spares most of the work. */
+static bool begins_alike(const struct UriTemplate *uri_template, struct Slice uri)
+{
+	if (uri_template->parts->len == 0)
+		return true;
+	const struct Part *part = &g_array_index(uri_template->parts, struct Part, 0);
+	size_t len = part->literal.len;
+	return part->op || part->escaped ||
+	       (uri.len >= len && memcmp(uri.data, part->literal.data, len) == 0);
+}
+
 bool uri_template_matches(const struct UriTemplate *uri_template, const char *uri)
 {
 	struct Match m = {.uri = slice_of(uri)};
 	size_t places = m.uri.len + 1;
-	if (m.uri.len > URI_BYTES_MAX)
+	if (m.uri.len > URI_BYTES_MAX || !begins_alike(uri_template, m.uri))
 		return false;
 	g_autofree uint8_t *sets = g_malloc0(4 * places);
 	m.before = sets;

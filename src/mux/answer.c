@@ -42,17 +42,21 @@ static void envelope_end(struct Envelope *e, struct Request *request)
 {
 	if (e->text) {
 		struct Slice answer = {e->text->str, e->text->len};
-		if (batch_has_room(request->batch, answer.len))
+		bool fits = batch_has_room(request->batch, answer.len);
+		if (fits)
 			batch_add(request->batch, answer);
 		else
 			answer_fault(request->router, request->batch, slice_of(request->id),
 				RPC_INTERNAL_ERROR,
 				"the answers of the batch together are larger than max_result",
 				NULL);
+		if (!fits)
+			audit_call_outcome(&request->audit, AUDIT_OUTCOME_TOO_LARGE);
 		g_string_free(e->text, TRUE);
 	} else {
 		out_queue_end_message(e->out);
 	}
+	audit_call_answered(&request->audit);
 	request_end(request);
 }
 
@@ -86,6 +90,7 @@ void answer_result_taken(
 void answer_error_raw(struct Request *request, struct Slice error)
 {
 	struct Envelope e = envelope_begin(request);
+	audit_call_outcome(&request->audit, AUDIT_OUTCOME_ERROR);
 	put_head(&e, request, SLICE(",\"error\":"));
 	put(&e, error);
 	put(&e, SLICE("}"));
@@ -159,9 +164,13 @@ void answer_tool_text(struct Request *request, const char *text)
 	answer_text(request, text, "");
 }
 
-void answer_tool_error(struct Request *request, const char *text)
+void answer_failure(struct Request *request, const char *text)
 {
-	answer_text(request, text, ",\"isError\":true");
+	audit_call_outcome(&request->audit, AUDIT_OUTCOME_ERROR);
+	if (strcmp(request->method, "tools/call") == 0)
+		answer_text(request, text, ",\"isError\":true");
+	else
+		answer_error(request, RPC_INTERNAL_ERROR, text);
 }
 
 /* What a person can do, by what went wrong. */

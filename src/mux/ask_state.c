@@ -1,5 +1,5 @@
 /* The requestStates of ours (2026-07-28, "Multi Round-Trip Requests"): each is an unguessable handle to what is kept
- * here, good once, for the same method and arguments, for STATE_MS. */
+ * here, good once, for the same request, for STATE_MS. */
 #include "mux/internal.h"
 
 #include "base/secret.h"
@@ -59,7 +59,8 @@ static void forget_old(struct Router *router, unsigned max)
 char *ask_state_digest(const char *method, const struct McpParams *params)
 {
 	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-	const struct Slice parts[] = {slice_of(method), params->name.raw, params->arguments.raw};
+	const struct Slice parts[] = {
+		slice_of(method), params->name.raw, params->arguments.raw, params->uri.raw};
 	for (unsigned i = 0; i < G_N_ELEMENTS(parts); i++) {
 		g_autofree char *length = g_strdup_printf("%zu:", parts[i].len);
 		g_checksum_update(sum, (const guchar *)length, -1);
@@ -88,6 +89,23 @@ bool ask_state_is_ours(const struct McpParams *params)
 {
 	g_autofree char *handle = json_string_dup(params->request_state);
 	return handle && g_str_has_prefix(handle, STATE_PREFIX);
+}
+
+bool ask_state_peek(struct Router *router, const struct McpParams *params, struct AskState *out)
+{
+	g_autofree char *handle = json_string_dup(params->request_state);
+	forget_old(router, STATES_MAX);
+	const struct Kept *kept = g_hash_table_lookup(router->ask_states, handle);
+	if (kept)
+		*out = kept->state;
+	return kept != NULL;
+}
+
+void ask_state_forget(struct Router *router, const char *handle)
+{
+	struct Kept *kept = handle ? g_hash_table_lookup(router->ask_states, handle) : NULL;
+	if (kept)
+		forget(router, kept);
 }
 
 bool ask_state_take(struct Router *router, const struct McpParams *params, const char *digest,

@@ -75,7 +75,7 @@ static void answer_connect(struct Asking *asking, struct Request *request)
 	if (upstream_state(asking->up) == UPSTREAM_READY)
 		answer_tool_text(request, text);
 	else
-		answer_tool_error(request, text);
+		answer_failure(request, text);
 }
 
 static void settle_request(struct Asking *asking, struct Request *request)
@@ -279,7 +279,7 @@ bool asking_call(struct UpstreamCall *call, const GError *error, void *user)
 void asking_connect(struct Request *request, struct Upstream *up, const struct McpParams *params)
 {
 	struct Asking *asking = find(request->router, up);
-	if (request->elicits_url && !request->digest)
+	if ((request->can & CLIENT_CAN_ELICIT_URL) && !request->digest)
 		request->digest = ask_state_digest(request->method, params);
 	if (!asking || !was_asked_enough(request, asking))
 		join(request, up);

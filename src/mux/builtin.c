@@ -120,7 +120,7 @@ static void describe(GString *out, const struct Router *router, const struct Ups
 	text_append_printable(out, slice_of(connector_title(connector)), 100);
 	g_string_append_printf(out, ", %s", state_words(up));
 	unsigned exposed, allowed;
-	if (catalog_count(router->catalog, connector, &exposed, &allowed))
+	if (catalog_count(router->catalogs[MCP_TOOLS], connector, &exposed, &allowed))
 		g_string_append_printf(out, ", %u of %u tools", exposed, allowed);
 	if (upstream_error(up)) {
 		g_string_append(out, " (");
@@ -178,7 +178,7 @@ static void answer_no_such(struct Request *request, const char *name)
 	for (guint i = 0; i < router->upstreams->len; i++)
 		g_string_append_printf(
 			text, " %s", upstream_connector(router->upstreams->pdata[i])->name);
-	answer_tool_error(request, text->str);
+	answer_failure(request, text->str);
 }
 
 /* UP cannot answer, and a sign-in would not help. */
@@ -186,7 +186,8 @@ static void answer_unavailable(
 	struct Request *request, const struct Upstream *up, const GError *error)
 {
 	g_autofree char *words = answer_words(request->router, upstream_connector(up), error);
-	answer_tool_error(request, words);
+	audit_call_error(&request->audit, error);
+	answer_failure(request, words);
 }
 
 /* A sign-in is needed. */
@@ -205,7 +206,7 @@ static void sign_in(struct Request *request, struct Upstream *up, const struct M
 		g_autofree char *text = g_strdup_printf(
 			"Ask the user to run `mcp-mux connect %s` in a terminal: %s.",
 			connector->name, why);
-		answer_tool_error(request, text);
+		answer_failure(request, text);
 	}
 }
 
@@ -218,7 +219,7 @@ static void connect(struct Request *request, const struct RpcMessage *message,
 		upstream_open(up, request->router->opening_era);
 	}
 	if (!upstream_is_settled(up)) {
-		calls_hold(request, message, up, PERSON_MS);
+		forward_hold(request, message, up, PERSON_MS);
 	} else if (upstream_state(up) == UPSTREAM_READY) {
 		g_autofree char *text = builtin_describe(request->router, up);
 		answer_tool_text(request, text);

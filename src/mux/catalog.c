@@ -1,28 +1,38 @@
-/* The catalog owns what it derived (names, decisions, renderings) and holds references to the tool
- * lists into whose pages the definitions point. Every catalog_set builds all of it again from the
+/* The catalog owns what it derived (names, decisions, renderings) and holds references to the
+ * lists into whose pages the definitions point. Every change builds all of it again from the
  * lists: names depend on the whole set of exposed tools, and thousands of tools take milliseconds.
  * That makes the result a function of the configuration and the lists alone, in whatever order they
- * came. A connector that is switched off has no tools here.
+ * came. A connector that is switched off has nothing here.
  *
  * Upstreams are not trusted: a name is only ever shown after names_assign made it legal and unique, and
  * calls are routed by looking the exposed name up. */
 #include "mux/catalog.h"
 
+#include "base/log.h"
 #include "format/json_writer.h"
 #include "mux/names.h"
+
+/* Of one connector: texts of the templates that URIs are compared with. */
+enum { TEMPLATES_BYTES_MAX = 32 * 1024 };
 
 struct Group {
 	const struct ConnectorConfig *connector;
 	struct ToolList *tools; /* NULL: not known */
+	struct ItemList *items; /* of a catalog of another kind; NULL: not known */
 	unsigned exposed;
 	unsigned allowed;
+	unsigned shadowed;
+	unsigned shadowed_told; /* of them */
+	unsigned unmatched; /* templates without uri_template */
+	size_t template_bytes; /* of those that have one */
 };
 
 struct Catalog {
 	const struct Config *config;
+	enum McpList kind;
 	GPtrArray *groups; /* struct Group, in the order of lists */
-	GPtrArray *tools; /* struct CatalogTool, likewise */
-	GHashTable *by_name; /* exposed name to struct CatalogTool */
+	GPtrArray *entries; /* struct CatalogEntry, likewise */
+	GHashTable *by_name; /* exposed name to the first struct CatalogEntry */
 	GString *rendered[2]; /* by LEGACY; NULL until asked for */
 };
 
@@ -30,16 +40,18 @@ static void group_free(void *data)
 {
 	struct Group *group = data;
 	tool_list_unref(group->tools);
+	item_list_unref(group->items);
 	g_free(group);
 }
 
-static void catalog_tool_free(void *data)
+static void entry_free(void *data)
 {
-	struct CatalogTool *tool = data;
-	g_free(tool->exposed);
-	g_free(tool->raw_exposed);
-	g_free(tool->raw_upstream);
-	g_free(tool);
+	struct CatalogEntry *entry = data;
+	g_free(entry->exposed);
+	g_free(entry->raw_exposed);
+	g_free(entry->raw_upstream);
+	uri_template_free(entry->uri_template);
+	g_free(entry);
 }
 
 static void add_groups(struct Catalog *catalog, bool native)
@@ -54,12 +66,13 @@ static void add_groups(struct Catalog *catalog, bool native)
 	}
 }
 
-struct Catalog *catalog_new(const struct Config *config)
+struct Catalog *catalog_new(const struct Config *config, enum McpList kind)
 {
 	struct Catalog *catalog = g_new0(struct Catalog, 1);
 	catalog->config = config;
+	catalog->kind = kind;
 	catalog->groups = g_ptr_array_new_with_free_func(group_free);
-	catalog->tools = g_ptr_array_new_with_free_func(catalog_tool_free);
+	catalog->entries = g_ptr_array_new_with_free_func(entry_free);
 	catalog->by_name = g_hash_table_new(g_str_hash, g_str_equal);
 	add_groups(catalog, true);
 	add_groups(catalog, false);
@@ -80,7 +93,7 @@ void catalog_free(struct Catalog *catalog)
 		return;
 	forget_rendered(catalog);
 	g_hash_table_unref(catalog->by_name);
-	g_ptr_array_unref(catalog->tools);
+	g_ptr_array_unref(catalog->entries);
 	g_ptr_array_unref(catalog->groups);
 	g_free(catalog);
 }
@@ -96,68 +109,158 @@ static struct Group *find_group(
 	return NULL;
 }
 
-static int by_upstream_name(const void *a, const void *b)
+static int by_own_name(const void *a, const void *b)
 {
-	const struct Tool *const *one = a;
-	const struct Tool *const *other = b;
-	return strcmp((*one)->name, (*other)->name);
+	const struct CatalogEntry *const *one = a;
+	const struct CatalogEntry *const *other = b;
+	return strcmp((*one)->own, (*other)->own);
 }
 
-/* Adds the tools of GROUP, without names as yet. */
-static void add_tools(struct Catalog *catalog, struct Group *group)
+static struct CatalogEntry *tool_entry(
+	const struct ConnectorConfig *connector, const struct Tool *tool)
+{
+	struct CatalogEntry *entry = g_new0(struct CatalogEntry, 1);
+	entry->tool = tool;
+	entry->own = tool->name;
+	entry->raw = tool->raw;
+	entry->invalid = tool->invalid;
+	entry->raw_upstream = slice_dup(tool->raw_name);
+	entry->decision = policy_tool(connector, tool);
+	return entry;
+}
+
+static struct CatalogEntry *item_entry(
+	const struct ConnectorConfig *connector, enum McpList kind, const struct Item *item)
+{
+	struct CatalogEntry *entry = g_new0(struct CatalogEntry, 1);
+	entry->own = item->key;
+	entry->raw = item->raw;
+	entry->invalid = item->invalid;
+	entry->raw_upstream = slice_dup(item->raw_key);
+	entry->decision =
+		policy_item(connector, kind == MCP_PROMPTS ? ALLOW_PROMPTS : ALLOW_RESOURCES, item);
+	return entry;
+}
+
+/* The list of GROUP as entries, in no order. */
+static GPtrArray *read_group(const struct Catalog *catalog, const struct Group *group)
+{
+	GPtrArray *entries = g_ptr_array_new();
+	for (unsigned i = 0; group->tools && i < group->tools->tools->len; i++)
+		g_ptr_array_add(
+			entries, tool_entry(group->connector, group->tools->tools->pdata[i]));
+	for (unsigned i = 0; group->items && i < group->items->items->len; i++)
+		g_ptr_array_add(entries,
+			item_entry(group->connector, catalog->kind, group->items->items->pdata[i]));
+	return entries;
+}
+
+/* Looking for the template of a URI takes time in proportion to all of them. */
+static void read_template(struct Group *group, struct CatalogEntry *entry)
+{
+	size_t len = strlen(entry->own);
+	if (entry->decision.verdict != VERDICT_EXPOSED)
+		return;
+	if (group->template_bytes + len <= TEMPLATES_BYTES_MAX)
+		entry->uri_template = uri_template_new(entry->own);
+	if (entry->uri_template)
+		group->template_bytes += len;
+	else
+		group->unmatched++;
+}
+
+/* Adds the entries of GROUP, without names as yet. */
+static void add_entries(struct Catalog *catalog, struct Group *group)
 {
 	group->exposed = 0;
 	group->allowed = 0;
-	if (!group->tools || !group->connector->enabled)
+	group->shadowed = 0;
+	group->unmatched = 0;
+	group->template_bytes = 0;
+	if (!group->connector->enabled)
 		return;
-	g_autoptr(GPtrArray) sorted = g_ptr_array_new();
-	g_ptr_array_extend(sorted, group->tools->tools, NULL, NULL);
-	g_ptr_array_sort(sorted, by_upstream_name);
+	g_autoptr(GPtrArray) sorted = read_group(catalog, group);
+	g_ptr_array_sort(sorted, by_own_name);
 	for (unsigned i = 0; i < sorted->len; i++) {
-		struct CatalogTool *tool = g_new0(struct CatalogTool, 1);
-		tool->connector = group->connector;
-		tool->tool = sorted->pdata[i];
-		tool->raw_upstream = slice_dup(tool->tool->raw_name);
-		tool->decision = policy_tool(group->connector, tool->tool);
-		group->exposed += tool->decision.verdict == VERDICT_EXPOSED;
-		group->allowed += tool->decision.allowed;
-		g_ptr_array_add(catalog->tools, tool);
+		struct CatalogEntry *entry = sorted->pdata[i];
+		entry->connector = group->connector;
+		if (catalog->kind == MCP_TEMPLATES)
+			read_template(group, entry);
+		group->exposed += entry->decision.verdict == VERDICT_EXPOSED;
+		group->allowed += entry->decision.allowed;
+		g_ptr_array_add(catalog->entries, entry);
 	}
 }
 
-static void name_tools(struct Catalog *catalog)
+static void name_entries(struct Catalog *catalog)
 {
-	g_autofree struct ExposedName *names = g_new0(struct ExposedName, catalog->tools->len + 1);
+	g_autofree struct ExposedName *names =
+		g_new0(struct ExposedName, catalog->entries->len + 1);
 	size_t n = 0;
-	for (unsigned i = 0; i < catalog->tools->len; i++) {
-		const struct CatalogTool *tool = catalog->tools->pdata[i];
-		if (tool->decision.verdict != VERDICT_EXPOSED)
+	for (unsigned i = 0; i < catalog->entries->len; i++) {
+		const struct CatalogEntry *entry = catalog->entries->pdata[i];
+		if (entry->decision.verdict != VERDICT_EXPOSED)
 			continue;
-		names[n].connector = tool->connector;
-		names[n++].upstream = tool->tool->name;
+		names[n].connector = entry->connector;
+		names[n++].upstream = entry->own;
 	}
 	names_assign(&catalog->config->mux, names, n);
 	const struct ExposedName *name = names;
-	for (unsigned i = 0; i < catalog->tools->len; i++) {
-		struct CatalogTool *tool = catalog->tools->pdata[i];
-		if (tool->decision.verdict != VERDICT_EXPOSED)
+	for (unsigned i = 0; i < catalog->entries->len; i++) {
+		struct CatalogEntry *entry = catalog->entries->pdata[i];
+		if (entry->decision.verdict != VERDICT_EXPOSED)
 			continue;
-		tool->exposed = name->exposed;
-		tool->aliased = name->aliased;
+		entry->exposed = name->exposed;
+		entry->aliased = name->aliased;
 		/* Legal names hold nothing that JSON escapes. */
-		tool->raw_exposed = g_strdup_printf("\"%s\"", tool->exposed);
-		g_hash_table_insert(catalog->by_name, tool->exposed, tool);
+		entry->raw_exposed = g_strdup_printf("\"%s\"", entry->exposed);
+		g_hash_table_insert(catalog->by_name, entry->exposed, entry);
 		name++;
+	}
+}
+
+/* URIs stay as they are; from the end, so that the first of equals comes to be found. */
+static void keep_uris(struct Catalog *catalog)
+{
+	for (unsigned i = catalog->entries->len; i > 0; i--) {
+		struct CatalogEntry *entry = catalog->entries->pdata[i - 1];
+		if (entry->decision.verdict != VERDICT_EXPOSED)
+			continue;
+		entry->exposed = g_strdup(entry->own);
+		entry->raw_exposed = g_strdup(entry->raw_upstream);
+		struct CatalogEntry *later = g_hash_table_lookup(catalog->by_name, entry->exposed);
+		if (later) {
+			later->shadowed = true;
+			find_group(catalog, later->connector)->shadowed++;
+		}
+		entry->next = later;
+		g_hash_table_replace(catalog->by_name, entry->exposed, entry);
 	}
 }
 
 static void rebuild(struct Catalog *catalog)
 {
 	g_hash_table_remove_all(catalog->by_name);
-	g_ptr_array_set_size(catalog->tools, 0);
+	g_ptr_array_set_size(catalog->entries, 0);
 	for (unsigned i = 0; i < catalog->groups->len; i++)
-		add_tools(catalog, catalog->groups->pdata[i]);
-	name_tools(catalog);
+		add_entries(catalog, catalog->groups->pdata[i]);
+	if (catalog->kind == MCP_TOOLS || catalog->kind == MCP_PROMPTS)
+		name_entries(catalog);
+	else
+		keep_uris(catalog);
+}
+
+/* Builds anew; whether the IDE sees something else than before. */
+static bool is_changed(struct Catalog *catalog)
+{
+	catalog_render(catalog, false);
+	GString *before = g_steal_pointer(&catalog->rendered[false]);
+	forget_rendered(catalog);
+	rebuild(catalog);
+	bool changed =
+		!slice_eq((struct Slice){before->str, before->len}, catalog_render(catalog, false));
+	g_string_free(before, TRUE);
+	return changed;
 }
 
 bool catalog_set(
@@ -166,52 +269,84 @@ bool catalog_set(
 	struct Group *group = find_group(catalog, connector);
 	if (!group)
 		return false;
-	catalog_render(catalog, false);
-	GString *before = g_steal_pointer(&catalog->rendered[false]);
-	forget_rendered(catalog);
+	catalog_render(catalog, false); /* while the old definitions are there */
 	struct ToolList *old = group->tools;
 	group->tools = tools ? tool_list_ref(tools) : NULL;
-	rebuild(catalog);
+	bool changed = is_changed(catalog);
 	tool_list_unref(old);
-	bool changed =
-		!slice_eq((struct Slice){before->str, before->len}, catalog_render(catalog, false));
-	g_string_free(before, TRUE);
 	return changed;
 }
 
-const struct CatalogTool *catalog_find(const struct Catalog *catalog, const char *exposed)
+/* What a person who misses something should find in the log: of CONNECTOR's list, and of others that come to be hidden
+ * by it. */
+static void tell_hidden(struct Catalog *catalog, const struct ConnectorConfig *connector)
+{
+	const char *method = mcp_lists[catalog->kind].method;
+	for (unsigned i = 0; i < catalog->groups->len; i++) {
+		struct Group *group = catalog->groups->pdata[i];
+		if (group->shadowed > group->shadowed_told)
+			log_warning(group->connector->name,
+				"%u of what it lists are left out of %s: others list the same URI",
+				group->shadowed, method);
+		group->shadowed_told = group->shadowed;
+		if (group->connector == connector && group->unmatched > 0)
+			log_warning(connector->name,
+				"%u of its resource templates are not understood, or too long "
+				"together: "
+				"what they stand for may not be found at it",
+				group->unmatched);
+	}
+}
+
+bool catalog_set_items(
+	struct Catalog *catalog, const struct ConnectorConfig *connector, struct ItemList *items)
+{
+	struct Group *group = find_group(catalog, connector);
+	if (!group)
+		return false;
+	catalog_render(catalog, false); /* while the old definitions are there */
+	struct ItemList *old = group->items;
+	group->items = items ? item_list_ref(items) : NULL;
+	bool changed = is_changed(catalog);
+	item_list_unref(old);
+	tell_hidden(catalog, connector);
+	return changed;
+}
+
+const struct CatalogEntry *catalog_find(const struct Catalog *catalog, const char *exposed)
 {
 	return g_hash_table_lookup(catalog->by_name, exposed);
 }
 
-const GPtrArray *catalog_tools(const struct Catalog *catalog)
+const GPtrArray *catalog_entries(const struct Catalog *catalog)
 {
-	return catalog->tools;
+	return catalog->entries;
 }
 
 bool catalog_count(const struct Catalog *catalog, const struct ConnectorConfig *connector,
 	unsigned *exposed, unsigned *allowed)
 {
 	const struct Group *group = find_group(catalog, connector);
-	bool known = group && group->tools && connector->enabled;
+	bool known = group && (group->tools || group->items) && connector->enabled;
 	*exposed = known ? group->exposed : 0;
 	*allowed = known ? group->allowed : 0;
 	return known;
 }
 
-static void render_tool(GString *out, const struct CatalogTool *tool, bool legacy)
+static void render_entry(
+	GString *out, const struct CatalogEntry *entry, const char *key, bool legacy)
 {
-	bool drop_output = legacy && !tool->tool->output_is_object;
+	bool drop_output = legacy && entry->tool && !entry->tool->output_is_object;
 	struct JsonWriter writer;
 	struct JsonMember member;
 	json_writer_init(&writer, out);
 	json_begin_object(&writer);
-	JSON_FOR_EACH_MEMBER (member, tool->tool->raw) {
+	JSON_FOR_EACH_MEMBER (member, entry->raw) {
 		if (drop_output && json_string_is(member.key, SLICE("outputSchema")))
 			continue;
-		bool is_name = json_string_is(member.key, SLICE("name"));
+		bool is_name = json_string_is(member.key, slice_of(key));
 		json_key_raw(&writer, member.key);
-		json_raw(&writer, is_name ? slice_of(tool->raw_exposed) : member.value.raw);
+		json_raw(&writer, is_name ? slice_of(entry->raw_exposed) : member.value.raw);
 	}
 	json_end_object(&writer);
 }
@@ -221,13 +356,13 @@ struct Slice catalog_render(struct Catalog *catalog, bool legacy)
 	GString *out = catalog->rendered[legacy];
 	if (!out) {
 		out = g_string_new(NULL);
-		for (unsigned i = 0; i < catalog->tools->len; i++) {
-			const struct CatalogTool *tool = catalog->tools->pdata[i];
-			if (!tool->exposed)
+		for (unsigned i = 0; i < catalog->entries->len; i++) {
+			const struct CatalogEntry *entry = catalog->entries->pdata[i];
+			if (!entry->exposed || entry->shadowed)
 				continue;
 			if (out->len)
 				g_string_append_c(out, ',');
-			render_tool(out, tool, legacy);
+			render_entry(out, entry, mcp_lists[catalog->kind].key, legacy);
 		}
 		json_make_one_line(out->str, out->len);
 		catalog->rendered[legacy] = out;

@@ -77,10 +77,45 @@ static char *instructions(const struct Router *router)
 	return g_string_free(out, FALSE);
 }
 
-static void write_server(struct JsonWriter *w, const struct Router *router)
+/* Whether a server that is known by now offers it. */
+static bool is_offered(const struct Router *router, enum UpstreamOffer offer)
+{
+	for (guint i = 0; i < router->upstreams->len; i++) {
+		const struct Upstream *up = router->upstreams->pdata[i];
+		if (upstream_era(up) == ERA_MODERN && (upstream_offers(up) & offer))
+			return true;
+	}
+	return false;
+}
+
+/* The same for all configurations, since it is told before any server is heard; but extensions only where a server has
+ * them, and where both sides are modern. */
+static void write_capabilities(struct JsonWriter *w, const struct Router *router, enum Era era)
+{
+	json_begin_object(w);
+	json_member_raw(w, "tools", SLICE("{\"listChanged\":true}"));
+	json_member_raw(w, "prompts", SLICE("{\"listChanged\":true}"));
+	json_member_raw(w, "resources", SLICE("{\"subscribe\":true,\"listChanged\":true}"));
+	json_member_raw(w, "completions", SLICE("{}"));
+	json_member_raw(w, "logging", SLICE("{}"));
+	bool tasks = era == ERA_MODERN && is_offered(router, UPSTREAM_TASKS);
+	bool apps = era == ERA_MODERN && is_offered(router, UPSTREAM_APPS);
+	if (tasks || apps) {
+		json_key(w, "extensions");
+		json_begin_object(w);
+		if (tasks)
+			json_member_raw(w, "io.modelcontextprotocol/tasks", SLICE("{}"));
+		if (apps)
+			json_member_raw(w, "io.modelcontextprotocol/ui", SLICE("{}"));
+		json_end_object(w);
+	}
+	json_end_object(w);
+}
+
+static void write_server(struct JsonWriter *w, const struct Router *router, enum Era era)
 {
 	json_key(w, "capabilities");
-	json_raw(w, SLICE("{\"tools\":{\"listChanged\":true}}"));
+	write_capabilities(w, router, era);
 	g_autofree char *text = instructions(router);
 	json_member_string(w, "instructions", text);
 }
@@ -95,15 +130,17 @@ static void on_open(void *user)
 		struct Upstream *up = router->upstreams->pdata[i];
 		if (router->revision)
 			upstream_offer_revision(up, router->revision);
+		upstream_set_client(up, router->opening_era, slice_of(router->capabilities));
 		upstream_open(up, router->opening_era);
 	}
 }
 
-void ide_open_upstreams(struct Router *router, enum Era era)
+void ide_open_upstreams(struct Router *router, enum Era era, struct Slice capabilities)
 {
 	if (router->opened)
 		return;
 	router->opened = true;
+	router->capabilities = slice_dup(capabilities);
 	router->opening_era = era;
 	router->opened_us = g_get_monotonic_time();
 	loop_timer_start(router->loop, &router->open, 0, on_open, router);
@@ -133,15 +170,18 @@ void ide_initialize(struct Router *router, const struct Incoming *incoming)
 		answer_fault(router, incoming->batch, id, code, why, NULL);
 		return;
 	}
-	struct Request *request = request_begin(router, incoming, "initialize");
+	static const struct Method initialize = {.name = "initialize"};
+	struct Request *request = request_begin(router, incoming, &initialize);
 	if (!request)
 		return;
 	router->revision = choose_revision(asked);
 	struct JsonValue capabilities = json_get(incoming->message.params.raw, "capabilities");
-	struct JsonValue elicitation = json_get(capabilities.raw, "elicitation");
+	struct Slice declared = capabilities.type == JSON_OBJECT ? capabilities.raw : SLICE("{}");
+	router->can = capabilities_read(declared);
+	router->legacy_capabilities = slice_dup(declared);
 	/* Earlier revisions know no URL mode. */
-	router->elicits_url = strcmp(router->revision, MCP_NEWEST_LEGACY) == 0 &&
-			      json_get(elicitation.raw, "url").type == JSON_OBJECT;
+	if (strcmp(router->revision, MCP_NEWEST_LEGACY) != 0)
+		router->can &= ~(unsigned)CLIENT_CAN_ELICIT_URL;
 	struct JsonValue info = json_get(incoming->message.params.raw, "clientInfo");
 	if (info.type == JSON_OBJECT)
 		router->client_info = slice_dup(info.raw);
@@ -150,21 +190,20 @@ void ide_initialize(struct Router *router, const struct Incoming *incoming)
 	json_writer_init(&w, out);
 	json_begin_object(&w);
 	json_member_string(&w, "protocolVersion", router->revision);
-	write_server(&w, router);
+	write_server(&w, router, ERA_LEGACY);
 	json_member_raw(&w, "serverInfo", SLICE(MCP_IMPLEMENTATION));
 	json_end_object(&w);
 	answer_result(request, (struct Slice){out->str, out->len});
-	ide_open_upstreams(router, ERA_LEGACY);
+	ide_open_upstreams(router, ERA_LEGACY, declared);
 }
 
 /* ---- modern ---- */
 
-static void write_versions(struct JsonWriter *w, bool legacy_too)
+/* The revisions that a request can name; those before are agreed on by `initialize` alone. */
+static void write_versions(struct JsonWriter *w)
 {
 	json_begin_array(w);
 	json_cstring(w, MCP_MODERN);
-	for (const char *const *known = mcp_legacy_revisions; legacy_too && *known; known++)
-		json_cstring(w, *known);
 	json_end_array(w);
 }
 
@@ -175,7 +214,7 @@ static void answer_unsupported(struct Router *router, const struct Incoming *inc
 	json_writer_init(&w, data);
 	json_begin_object(&w);
 	json_key(&w, "supported");
-	write_versions(&w, true);
+	write_versions(&w);
 	json_member_raw(&w, "requested", incoming->params.version.raw);
 	json_end_object(&w);
 	answer_fault(router, incoming->batch, incoming->message.id.raw, RPC_UNSUPPORTED_VERSION,
@@ -195,25 +234,29 @@ bool ide_check_modern(struct Router *router, const struct Incoming *incoming)
 		why = "_meta lacks " MCP_META_CAPABILITIES;
 	else if (params->client_info.type != JSON_NONE && params->client_info.type != JSON_OBJECT)
 		why = MCP_META_CLIENT_INFO " is no object";
+	else if (params->log_level.type != JSON_NONE &&
+		 syslog_level_read(params->log_level) == SYSLOG_LEVEL_NONE)
+		why = MCP_META_LOG_LEVEL " is no level";
 	if (why)
 		answer_fault(router, incoming->batch, incoming->message.id.raw, RPC_INVALID_PARAMS,
 			why, NULL);
 	return !why;
 }
 
-void ide_discover(struct Router *router, const struct Incoming *incoming)
+void ide_discover(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params)
 {
-	struct Request *request = request_begin(router, incoming, "server/discover");
-	if (!request)
-		return;
+	const struct Router *router = request->router;
+	(void)message;
+	(void)params;
 	g_autoptr(GString) out = g_string_new(NULL);
 	struct JsonWriter w;
 	json_writer_init(&w, out);
 	json_begin_object(&w);
 	json_member_string(&w, "resultType", "complete");
 	json_key(&w, "supportedVersions");
-	write_versions(&w, false);
-	write_server(&w, router);
+	write_versions(&w);
+	write_server(&w, router, ERA_MODERN);
 	json_member_int(&w, "ttlMs", 0);
 	json_member_string(&w, "cacheScope", "private");
 	json_key(&w, "_meta");
@@ -222,4 +265,23 @@ void ide_discover(struct Router *router, const struct Incoming *incoming)
 	json_end_object(&w);
 	json_end_object(&w);
 	answer_result(request, (struct Slice){out->str, out->len});
+}
+
+/* ---- logging (2025-11-25, "Logging") ---- */
+
+void ide_set_level(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params)
+{
+	struct Router *router = request->router;
+	enum SyslogLevel level = syslog_level_read(params->level);
+	(void)message;
+	if (level == SYSLOG_LEVEL_NONE) {
+		answer_error(request, RPC_INVALID_PARAMS, "params.level is no log level");
+		return;
+	}
+	router->log_level = level;
+	for (guint i = 0; i < router->upstreams->len; i++)
+		upstream_set_log_level(router->upstreams->pdata[i], level);
+	sessions_set_log_level(router);
+	answer_result(request, SLICE("{}"));
 }

@@ -9,6 +9,7 @@ struct Subject {
 	const char *name;
 	bool read_only;
 	bool non_destructive;
+	bool indirect; /* a URI that is_indirect: no glob admits it */
 };
 
 static enum Class class_of(const char *rule)
@@ -20,6 +21,26 @@ static enum Class class_of(const char *rule)
 	if (strcmp(rule, "@non-destructive") == 0)
 		return CLASS_NON_DESTRUCTIVE;
 	return CLASS_NONE;
+}
+
+static bool is_glob(const struct AllowRule *rule)
+{
+	return class_of(rule->text) == CLASS_NONE && strpbrk(rule->text, "*?");
+}
+
+/* Whether a server may read URI as another one than it begins like: with `.` or `..` for a segment (RFC 3986, section 3.3),
+ * escaped or not, or with escapes that are none. */
+static bool is_indirect(const char *uri)
+{
+	g_autofree char *plain = g_uri_unescape_string(uri, NULL);
+	if (!plain)
+		return true;
+	g_auto(GStrv) segments = g_strsplit_set(plain, ":/\\?#&=;", -1);
+	for (char **segment = segments; *segment; segment++) {
+		if (strcmp(*segment, ".") == 0 || strcmp(*segment, "..") == 0)
+			return true;
+	}
+	return false;
 }
 
 static bool admits(const struct AllowRule *rule, const struct Subject *subject)
@@ -34,7 +55,7 @@ static bool admits(const struct AllowRule *rule, const struct Subject *subject)
 	case CLASS_NONE:
 		break;
 	}
-	return pattern_match(rule->text, subject->name);
+	return !(subject->indirect && is_glob(rule)) && pattern_match(rule->text, subject->name);
 }
 
 /* A name says most, then globs by what they spell out, classes least. */
@@ -58,7 +79,7 @@ static const struct AllowRule *find_rule(
 
 static bool is_exact(const struct AllowRule *rule)
 {
-	return class_of(rule->text) == CLASS_NONE && !strpbrk(rule->text, "*?");
+	return class_of(rule->text) == CLASS_NONE && !is_glob(rule);
 }
 
 static void admitted_by(
@@ -148,6 +169,20 @@ struct Decision policy_tool(const struct ConnectorConfig *connector, const struc
 struct Decision policy_name(
 	const struct ConnectorConfig *connector, enum AllowKind kind, const char *name)
 {
-	const struct Subject subject = {.name = name, .read_only = true, .non_destructive = true};
+	const struct Subject subject = {
+		.name = name,
+		.read_only = true,
+		.non_destructive = true,
+		.indirect = kind == ALLOW_RESOURCES && is_indirect(name),
+	};
 	return decide(connector, kind, &subject);
+}
+
+struct Decision policy_item(
+	const struct ConnectorConfig *connector, enum AllowKind kind, const struct Item *item)
+{
+	struct Decision decision = policy_name(connector, kind, item->key);
+	if (item->invalid)
+		hidden_by(&decision, VERDICT_INVALID, NULL, connector->place);
+	return decision;
 }

@@ -27,8 +27,15 @@ static void count(struct Router *router, size_t more, size_t less)
 	parking_check(router);
 }
 
+/* Of the IDE that sends it, raw; may be empty. */
+static struct Slice client_info(const struct Router *router, const struct Incoming *incoming)
+{
+	return incoming->era == ERA_MODERN ? incoming->params.client_info.raw
+					   : slice_of(router->client_info);
+}
+
 struct Request *request_begin(
-	struct Router *router, const struct Incoming *incoming, const char *method)
+	struct Router *router, const struct Incoming *incoming, const struct Method *kind)
 {
 	g_autofree char *key = request_key(incoming->message.id);
 	if (g_hash_table_contains(router->requests, key)) {
@@ -41,7 +48,12 @@ struct Request *request_begin(
 	request->key = g_steal_pointer(&key);
 	request->id = slice_dup(incoming->message.id.raw);
 	request->era = incoming->era;
-	request->method = method;
+	request->kind = kind;
+	request->method = kind->name;
+	request->log_level = syslog_level_read(incoming->params.log_level);
+	request->can = incoming->era == ERA_MODERN
+			       ? capabilities_read(incoming->params.capabilities.raw)
+			       : router->can;
 	request->batch = incoming->batch;
 	request->bytes = incoming->message.text.len;
 	if (incoming->params.progress_token.type != JSON_NONE)
@@ -50,6 +62,9 @@ struct Request *request_begin(
 		batch_expect(request->batch);
 	g_hash_table_insert(router->requests, request->key, request);
 	count(router, request->bytes, 0);
+	if (kind->audited)
+		audit_call_begin(router->options.audit, &request->audit, kind->name,
+			client_info(router, incoming), &incoming->params);
 	return request;
 }
 
@@ -66,8 +81,12 @@ void request_queue(struct Request *request, GQueue *queue)
 void request_end(struct Request *request)
 {
 	struct Router *router = request->router;
+	audit_call_end(&request->audit);
 	request_queue(request, NULL);
 	loop_timer_stop(&request->held_limit);
+	questions_end_request(request);
+	held_end_request(request);
+	rounds_free(request->inputs);
 	g_hash_table_remove(router->requests, request->key);
 	if (request->batch)
 		batch_drop(request->batch);
@@ -88,6 +107,7 @@ void request_stop_all(struct Router *router)
 	g_hash_table_iter_init(&iter, router->requests);
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
 		struct Request *request = value;
+		audit_call_end(&request->audit);
 		loop_timer_stop(&request->held_limit);
 		request->call = NULL;
 	}

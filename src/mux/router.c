@@ -1,31 +1,41 @@
-/* The IDE's messages, one line each, and where they go.
+/* The IDE's messages, one line each, and where they go: requests by the table of methods.
  *
  * The IDE is trusted to be the user's, not to be right: every message is validated as a whole before
  * anything is done, and what is wrong is answered with the error that JSON-RPC or MCP prescribes. A request
  * whose _meta has the reserved members is modern, whatever came before it; any other is legacy and needs
  * `initialize` first. State between requests: those in flight (requests.c), the legacy session, the
- * subscriptions (lists.c), sign-ins under way (asking.c). */
+ * subscriptions (listen.c), sign-ins under way (asking.c), servers' questions to the IDE (questions.c, held.c). */
 #include "mux/internal.h"
 
 #include "base/log.h"
 
 struct Router *router_new(const struct RouterOptions *options)
 {
-	static const struct UpstreamHandlers handlers = {lists_state, lists_tools};
+	static const struct UpstreamHandlers handlers = {
+		.state = lists_state,
+		.tools = lists_tools,
+		.items = lists_items,
+		.message = messages_upstream,
+	};
 	struct Router *router = g_new0(struct Router, 1);
 	router->options = *options;
 	router->config = options->config;
 	router->loop = options->upstream.loop;
 	router->out = options->out;
 	router->requests = g_hash_table_new(g_str_hash, g_str_equal);
-	router->catalog = catalog_new(options->config);
+	for (enum McpList list = MCP_TOOLS; list < MCP_LISTS; list++)
+		router->catalogs[list] = catalog_new(options->config, list);
 	router->upstreams = g_ptr_array_new_with_free_func((GDestroyNotify)upstream_free);
+	sessions_init(router);
+	router->log_level = SYSLOG_LEVEL_NONE;
 	asking_init(router);
+	questions_init(router);
+	held_init(router);
+	resources_init(router);
+	listen_init(router);
 	g_queue_init(&router->parked);
 	g_queue_init(&router->lists);
 	g_queue_init(&router->held);
-	g_queue_init(&router->listens);
-	g_queue_init(&router->idle_listens);
 	for (guint i = 0; i < router->config->connectors->len; i++) {
 		const struct ConnectorConfig *connector = router->config->connectors->pdata[i];
 		if (connector->enabled)
@@ -53,12 +63,28 @@ void router_free(struct Router *router)
 		return;
 	router_shutdown(router);
 	g_ptr_array_unref(router->upstreams);
+	sessions_release(router);
 	end_all(router);
+	listen_release(router);
+	resources_release(router);
+	held_release(router);
+	owners_free(router->tasks);
+	questions_release(router);
 	asking_release(router);
 	g_hash_table_unref(router->requests);
-	catalog_free(router->catalog);
+	for (enum McpList list = MCP_TOOLS; list < MCP_LISTS; list++)
+		catalog_free(router->catalogs[list]);
 	g_free(router->client_info);
+	g_free(router->capabilities);
+	g_free(router->legacy_capabilities);
 	g_free(router);
+}
+
+static void each_upstream(struct Router *router, void (*function)(struct Upstream *up))
+{
+	for (guint i = 0; i < router->upstreams->len; i++)
+		function(router->upstreams->pdata[i]);
+	sessions_each(router, function);
 }
 
 void router_shutdown(struct Router *router)
@@ -66,18 +92,17 @@ void router_shutdown(struct Router *router)
 	if (router->shut_down)
 		return;
 	lists_stop(router);
+	listen_stop(router);
 	parking_release(router);
 	router->shut_down = true;
 	asking_stop(router);
-	for (guint i = 0; i < router->upstreams->len; i++)
-		upstream_shutdown(router->upstreams->pdata[i]);
+	each_upstream(router, upstream_shutdown);
 	request_stop_all(router);
 }
 
 void router_reread_credentials(struct Router *router)
 {
-	for (guint i = 0; i < router->upstreams->len; i++)
-		upstream_reread_credential(router->upstreams->pdata[i]);
+	each_upstream(router, upstream_reread_credential);
 }
 
 bool router_is_quiet(const struct Router *router)
@@ -86,29 +111,48 @@ bool router_is_quiet(const struct Router *router)
 		if (!upstream_is_quiet(router->upstreams->pdata[i]))
 			return false;
 	}
-	return true;
+	return sessions_are_quiet(router);
 }
 
-static void cancel(struct Router *router, struct JsonValue params)
+/* ---- requests ---- */
+
+static void take_ping(
+	struct Request *request, const struct RpcMessage *message, const struct McpParams *params)
 {
-	struct JsonValue id = json_get(params.raw, "requestId");
-	if (id.type != JSON_STRING && id.type != JSON_NUMBER)
-		return;
-	struct Request *request = request_find(router, id);
-	if (!request) {
-		parking_cancel(router, id);
-		return;
+	(void)message;
+	(void)params;
+	answer_result(request, SLICE("{}"));
+}
+
+enum { LEGACY = 1u << ERA_LEGACY, MODERN = 1u << ERA_MODERN, BOTH = LEGACY | MODERN };
+
+static const struct Method methods[] = {
+	{"tools/call", BOTH, calls_take, true, true},
+	{"tools/list", BOTH, lists_take, false, false},
+	{"prompts/get", BOTH, prompts_get, true, true},
+	{"prompts/list", BOTH, lists_take, false, false},
+	{"resources/read", BOTH, resources_read, true, true},
+	{"resources/list", BOTH, lists_take, false, false},
+	{"resources/templates/list", BOTH, lists_take, false, false},
+	{"resources/subscribe", LEGACY, resources_subscribe, false, false},
+	{"resources/unsubscribe", LEGACY, resources_unsubscribe, false, false},
+	{"completion/complete", BOTH, prompts_complete, false, true},
+	{"logging/setLevel", LEGACY, ide_set_level, false, false},
+	{"ping", LEGACY, take_ping, false, false},
+	{"server/discover", MODERN, ide_discover, false, false},
+	{"subscriptions/listen", MODERN, listen_take, false, false},
+	{"tasks/get", MODERN, tasks_take, false, true},
+	{"tasks/update", MODERN, tasks_take, false, true},
+	{"tasks/cancel", MODERN, tasks_take, false, true},
+};
+
+static const struct Method *find_method(const struct RpcMessage *message, enum Era era)
+{
+	for (unsigned i = 0; i < G_N_ELEMENTS(methods); i++) {
+		if ((methods[i].eras & (1u << era)) && rpc_method_is(message, methods[i].name))
+			return &methods[i];
 	}
-	if (request->call)
-		upstream_call_cancel(g_steal_pointer(&request->call));
-	request_end(request);
-}
-
-static void answer_ping(struct Router *router, const struct Incoming *incoming)
-{
-	struct Request *request = request_begin(router, incoming, "ping");
-	if (request)
-		answer_result(request, SLICE("{}"));
+	return NULL;
 }
 
 static void refuse(
@@ -117,23 +161,52 @@ static void refuse(
 	answer_fault(router, incoming->batch, incoming->message.id.raw, code, message, NULL);
 }
 
+/* A retry that brings a handle of ours back. */
+static void resume(struct Request *request, const struct Incoming *incoming)
+{
+	struct RpcMessage message;
+	struct McpParams params;
+	const char *why;
+	size_t len;
+	const struct Method *kind = request->kind;
+	g_autofree char *text = resume_take(request, &incoming->message, &incoming->params, &len);
+	if (!text)
+		return;
+	if (rpc_parse((struct Slice){text, len}, &message, NULL) &&
+		mcp_params_read(message.params, &params, &why))
+		kind->take(request, &message, &params);
+	else
+		g_warn_if_reached(); /* it is a part of what was read before */
+}
+
+static void begin(struct Router *router, const struct Incoming *incoming)
+{
+	const struct Method *kind = find_method(&incoming->message, incoming->era);
+	if (!kind) {
+		refuse(router, incoming, RPC_METHOD_NOT_FOUND, "Method not found");
+		return;
+	}
+	struct Request *request = request_begin(router, incoming, kind);
+	if (!request)
+		return;
+	if (kind->inputs && incoming->era == ERA_MODERN && ask_state_is_ours(&incoming->params))
+		resume(request, incoming);
+	else
+		kind->take(request, &incoming->message, &incoming->params);
+}
+
 static void handle_modern(struct Router *router, const struct Incoming *incoming)
 {
-	const struct RpcMessage *message = &incoming->message;
+	if (incoming->batch) {
+		refuse(router, incoming, RPC_INVALID_REQUEST,
+			"batches exist in revision 2025-03-26 alone");
+		return;
+	}
 	if (!ide_check_modern(router, incoming))
 		return;
 	/* Any request may be the first one, and a list waits for what is opening. */
-	ide_open_upstreams(router, ERA_MODERN);
-	if (rpc_method_is(message, "tools/call"))
-		calls_request(router, incoming);
-	else if (rpc_method_is(message, "tools/list"))
-		lists_request(router, incoming);
-	else if (rpc_method_is(message, "server/discover"))
-		ide_discover(router, incoming);
-	else if (rpc_method_is(message, "subscriptions/listen"))
-		lists_listen(router, incoming);
-	else
-		refuse(router, incoming, RPC_METHOD_NOT_FOUND, "Method not found");
+	ide_open_upstreams(router, ERA_MODERN, incoming->params.capabilities.raw);
+	begin(router, incoming);
 }
 
 static void handle_legacy(struct Router *router, const struct Incoming *incoming)
@@ -141,17 +214,11 @@ static void handle_legacy(struct Router *router, const struct Incoming *incoming
 	const struct RpcMessage *message = &incoming->message;
 	if (rpc_method_is(message, "initialize"))
 		ide_initialize(router, incoming);
-	else if (rpc_method_is(message, "ping"))
-		answer_ping(router, incoming);
-	else if (!router->revision)
+	else if (!router->revision && !rpc_method_is(message, "ping"))
 		refuse(router, incoming, RPC_INVALID_PARAMS,
 			"neither `initialize` came before, nor has _meta " MCP_META_VERSION);
-	else if (rpc_method_is(message, "tools/call"))
-		calls_request(router, incoming);
-	else if (rpc_method_is(message, "tools/list"))
-		lists_request(router, incoming);
 	else
-		refuse(router, incoming, RPC_METHOD_NOT_FOUND, "Method not found");
+		begin(router, incoming);
 }
 
 static void handle_request(struct Router *router, struct Incoming *incoming)
@@ -162,7 +229,7 @@ static void handle_request(struct Router *router, struct Incoming *incoming)
 		return;
 	}
 	incoming->era = mcp_params_is_modern(&incoming->params) ? ERA_MODERN : ERA_LEGACY;
-	if (incoming->era == ERA_MODERN && !rpc_method_is(&incoming->message, "initialize"))
+	if (incoming->era == ERA_MODERN)
 		handle_modern(router, incoming);
 	else
 		handle_legacy(router, incoming);
@@ -192,12 +259,12 @@ void router_message(struct Router *router, struct Slice text, struct Batch *batc
 		handle_request(router, &incoming);
 		break;
 	case RPC_NOTIFICATION:
-		if (rpc_method_is(&incoming.message, "notifications/cancelled"))
-			cancel(router, incoming.message.params);
+		messages_ide(router, &incoming.message);
 		break;
 	case RPC_RESULT:
 	case RPC_ERROR:
-		if (!asking_take_answer(router, &incoming.message))
+		if (!asking_take_answer(router, &incoming.message) &&
+			!questions_take_answer(router, &incoming.message))
 			log_debug(NULL, "the IDE answers a request that was never made");
 		break;
 	case RPC_BATCH:
@@ -226,6 +293,8 @@ void router_set_output_pressure(struct Router *router, bool high)
 {
 	router->output_high = high;
 	parking_check(router);
+	if (!high)
+		listen_resume(router);
 }
 
 void router_overlong(struct Router *router, struct Slice head)

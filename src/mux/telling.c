@@ -26,7 +26,8 @@ void telling_end(struct Request *request, const char *text)
 {
 	if (request->call)
 		upstream_call_cancel(g_steal_pointer(&request->call));
-	answer_tool_error(request, text);
+	audit_call_outcome(&request->audit, AUDIT_OUTCOME_SIGN_IN);
+	answer_failure(request, text);
 }
 
 void telling_end_declined(struct Asking *asking, struct Request *request)
@@ -113,7 +114,8 @@ static void write_elicitation(
 /* 2026-07-28: the request ends, another one will bring the answer. */
 static void ask_modern(const struct Asking *asking, struct Request *request)
 {
-	const struct AskState state = {asking->up, asking->number, request->rounds + 1};
+	const struct AskState state = {
+		.up = asking->up, .number = asking->number, .rounds = request->rounds + 1};
 	g_autofree char *handle = ask_state_add(asking->router, request->digest, &state);
 	g_autoptr(GString) out = g_string_new(NULL);
 	struct JsonWriter w;
@@ -133,6 +135,7 @@ static void ask_modern(const struct Asking *asking, struct Request *request)
 	json_end_object(&w);
 	if (request->call)
 		upstream_call_cancel(g_steal_pointer(&request->call));
+	audit_call_outcome(&request->audit, AUDIT_OUTCOME_SIGN_IN);
 	answer_result(request, (struct Slice){out->str, out->len});
 }
 
@@ -210,9 +213,7 @@ bool telling_can_elicit(const struct Request *request)
 {
 	if (request->router->config->mux.sign_in == SIGN_IN_BROWSER)
 		return false;
-	if (request->era == ERA_MODERN)
-		return request->elicits_url;
-	return request->router->elicits_url && !request->batch;
+	return (request->can & CLIENT_CAN_ELICIT_URL) && !request->batch;
 }
 
 void telling_request(struct Asking *asking, struct Request *request)

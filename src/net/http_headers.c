@@ -37,6 +37,13 @@ static void append(struct HttpHeaders *headers, char *line)
 	headers->last = node;
 }
 
+static void node_free(struct curl_slist *node)
+{
+	explicit_bzero(node->data, strlen(node->data));
+	g_free(node->data);
+	g_free(node);
+}
+
 struct HttpHeaders *http_headers_new(void)
 {
 	struct HttpHeaders *headers = g_new0(struct HttpHeaders, 1);
@@ -60,9 +67,7 @@ void http_headers_unref(struct HttpHeaders *headers)
 	struct curl_slist *next;
 	for (struct curl_slist *node = headers->first; node; node = next) {
 		next = node->next;
-		explicit_bzero(node->data, strlen(node->data));
-		g_free(node->data);
-		g_free(node);
+		node_free(node);
 	}
 	g_free(headers);
 }
@@ -84,6 +89,30 @@ bool http_headers_add(
 	/* A semicolon is how libcurl takes a header that is to be sent empty. */
 	const char *separator = *value ? ": " : ";";
 	append(headers, g_strconcat(name, separator, value, NULL));
+	return true;
+}
+
+static bool is_named(const char *line, const char *name)
+{
+	size_t n = strlen(name);
+	return g_ascii_strncasecmp(line, name, n) == 0 && (line[n] == ':' || line[n] == ';');
+}
+
+bool http_headers_replace(
+	struct HttpHeaders *headers, const char *name, const char *value, GError **error)
+{
+	if (!http_headers_add(headers, name, value, error))
+		return false;
+	struct curl_slist **link = &headers->first;
+	while (*link != headers->last) {
+		struct curl_slist *node = *link;
+		if (!is_named(node->data, name)) {
+			link = &node->next;
+			continue;
+		}
+		*link = node->next;
+		node_free(node);
+	}
 	return true;
 }
 

@@ -1,7 +1,7 @@
 /* The credential of an upstream: when one is asked for, what a new one, another one or none means.
  *
  * A sign-in that is made anew has another grant: the upstream opens again with it, since it may be another account.
- * A token that is merely renewed only changes the headers. Where a sign-in has ended the tools stay (a call then
+ * A token that is merely renewed only changes the headers. Where a sign-in has ended the lists stay (a call then
  * asks for a new sign-in); where it was forgotten they go. */
 #include "upstream/internal.h"
 
@@ -19,8 +19,9 @@ bool upstream_has_token(const struct Upstream *up)
 static void stop(struct Upstream *up)
 {
 	upstream_stop_open(up);
-	upstream_stop_listing(up);
+	upstream_stop_lists(up);
 	upstream_stop_stream(up);
+	upstream_stop_watches(up);
 }
 
 void upstream_stop_authorizing(struct Upstream *up)
@@ -55,14 +56,6 @@ static bool use_token(struct Upstream *up, struct Secret *token)
 
 /* ---- what becomes of it ---- */
 
-static void forget_tools(struct Upstream *up)
-{
-	if (!up->tools)
-		return;
-	g_clear_pointer(&up->tools, tool_list_unref);
-	up->handlers.tools(up, up->user);
-}
-
 /* No sign-in, or it has ended. */
 static void sign_out(struct Upstream *up, const GError *error)
 {
@@ -75,7 +68,7 @@ static void sign_out(struct Upstream *up, const GError *error)
 	secret_unref(g_steal_pointer(&up->token));
 	upstream_set_state(up, UPSTREAM_SIGNED_OUT, copy);
 	if (forgotten)
-		forget_tools(up);
+		upstream_forget_lists(up);
 	upstream_calls_signed_out(up, copy);
 }
 
@@ -98,9 +91,9 @@ static void go_on(struct Upstream *up)
 			upstream_probe(up);
 	} else if (up->state == UPSTREAM_READY) {
 		upstream_calls_ready(up);
-		if (!up->listed)
-			upstream_start_listing(up);
+		upstream_resume_lists(up, NULL);
 		upstream_resume_stream(up, NULL);
+		upstream_resume_watches(up, NULL);
 	}
 }
 
@@ -125,9 +118,10 @@ static void on_token(struct Secret *token, const GError *error, void *user)
 			upstream_calls_signed_out(up, error);
 		else
 			upstream_calls_failed(up, error);
-		if (up->state == UPSTREAM_READY && !up->listed)
-			upstream_listing_failed(up, error);
+		if (up->state == UPSTREAM_READY)
+			upstream_resume_lists(up, error);
 		upstream_resume_stream(up, error);
+		upstream_resume_watches(up, error);
 	}
 }
 
@@ -185,7 +179,7 @@ void upstream_on_credential(struct Credential *credential, void *user)
 	case CREDENTIAL_NONE:
 	case CREDENTIAL_EXPIRED:
 		/* One who waits is told in a moment. */
-		if (!up->wait && (up->state != UPSTREAM_SIGNED_OUT || up->tools))
+		if (!up->wait && (up->state != UPSTREAM_SIGNED_OUT || upstream_has_lists(up)))
 			sign_out(up, credential_error(credential));
 		break;
 	case CREDENTIAL_UNKNOWN:

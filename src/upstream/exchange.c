@@ -2,12 +2,15 @@
  *
  * Trusts nothing in the answer: its size is bounded by the HTTP layer and the SSE parser, its form is
  * checked by rpc_parse, its id must be the request's. Owns the HTTP request, the SSE parser, two clocks
- * (idle and limit) and the pause before a resumption.
+ * (idle and limit, which stand still while it is paused) and the pause before a resumption.
  *
  * POST -> JSON body: gathered, parsed at the end. POST -> SSE: each event is parsed as it comes; the one
  * with our id ends the exchange, the rest goes to `message`. A stream that ends before the answer is
  * resumed by GET with Last-Event-ID if the server gave event ids (legacy revisions only), else sent once
  * more if the caller says that this is safe, else it is an error.
+ *
+ * With a channel: POST -> a status that is an error ends the exchange as above; a body that comes with another is
+ * passed over, and the channel brings the answer, which may come before the POST's own end.
  *
  * A handler may cancel the exchange it is called for: then it is only marked, and freed when the
  * outermost of our frames returns. */
@@ -17,6 +20,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "format/sse.h"
+#include "upstream/channel.h"
 
 #include <string.h>
 
@@ -37,6 +41,7 @@ struct Exchange {
 	struct HttpHeaders *resume_headers; /* of the GET under way */
 	struct SseParser sse;
 	struct LoopTimer idle, limit, pause;
+	struct ChannelWait wait; /* for the answer, where there is a channel */
 	char *session;
 	int status;
 	bool is_json; /* by its Content-Type, or it has none */
@@ -45,6 +50,8 @@ struct Exchange {
 	bool repeated;
 	bool resuming; /* what is under way is a GET */
 	bool unresumable; /* the server refused it */
+	bool paused; /* its clocks stand still */
+	unsigned left_ms; /* of the limit, while they do */
 	unsigned resumes;
 	unsigned busy; /* frames of ours below which a handler runs */
 	bool dead;
@@ -54,9 +61,6 @@ static void start_post(struct Exchange *ex);
 
 static void exchange_free(struct Exchange *ex)
 {
-	loop_timer_stop(&ex->idle);
-	loop_timer_stop(&ex->limit);
-	loop_timer_stop(&ex->pause);
 	if (ex->had_stream)
 		sse_release(&ex->sse);
 	http_headers_unref(ex->resume_headers);
@@ -74,11 +78,17 @@ static void bury(struct Exchange *ex)
 		exchange_free(ex);
 }
 
-static void finish(struct Exchange *ex, struct ExchangeResult *result)
+static void stop(struct Exchange *ex)
 {
 	loop_timer_stop(&ex->idle);
 	loop_timer_stop(&ex->limit);
 	loop_timer_stop(&ex->pause);
+	channel_forget(&ex->wait);
+}
+
+static void finish(struct Exchange *ex, struct ExchangeResult *result)
+{
+	stop(ex);
 	struct HttpRequest *http = g_steal_pointer(&ex->http);
 	if (http && result->has_message)
 		http_request_release(http, LINGER_MS);
@@ -129,7 +139,28 @@ static void on_limit(void *user)
 
 void exchange_touch(struct Exchange *ex)
 {
-	loop_timer_start(ex->spec.loop, &ex->idle, ex->spec.idle_ms, on_idle, ex);
+	if (!ex->paused)
+		loop_timer_start(ex->spec.loop, &ex->idle, ex->spec.idle_ms, on_idle, ex);
+}
+
+void exchange_pause(struct Exchange *ex)
+{
+	if (ex->paused || ex->dead)
+		return;
+	int64_t left_us = ex->limit.due_us - g_get_monotonic_time();
+	ex->left_ms = (unsigned)(MAX(left_us, 0) / 1000);
+	ex->paused = true;
+	loop_timer_stop(&ex->idle);
+	loop_timer_stop(&ex->limit);
+}
+
+void exchange_resume(struct Exchange *ex)
+{
+	if (!ex->paused || ex->dead)
+		return;
+	ex->paused = false;
+	loop_timer_start(ex->spec.loop, &ex->limit, ex->left_ms, on_limit, ex);
+	exchange_touch(ex);
 }
 
 int64_t exchange_error_code(const struct ExchangeResult *result)
@@ -229,7 +260,7 @@ static void on_head(struct HttpRequest *http, void *user)
 		ex->session = g_strdup(session);
 	const char *type = http_request_header(http, "content-type");
 	ex->is_json = !type || exchange_is_media_type(type, "application/json");
-	ex->is_stream = ex->status == 200 && !ex->is_json &&
+	ex->is_stream = ex->status == 200 && !ex->is_json && !ex->spec.channel &&
 			exchange_is_media_type(type, "text/event-stream");
 	if (!ex->is_stream)
 		return;
@@ -269,6 +300,25 @@ static bool take_event(struct Exchange *ex)
 	return true;
 }
 
+bool exchange_take(struct Exchange *ex, const struct RpcMessage *message)
+{
+	struct ExchangeResult result = {.has_message = true};
+	int64_t id;
+	if (ex->dead || !json_int64(message->id, &id) || id != ex->spec.id)
+		return false;
+	size_t len = message->text.len;
+	result.bytes = slice_dup(message->text);
+	json_make_one_line(result.bytes, len);
+	if (!rpc_parse((struct Slice){result.bytes, len}, &result.message, NULL)) {
+		g_warn_if_reached(); /* it was read before */
+		g_free(result.bytes);
+		return false;
+	}
+	result.status = 200;
+	finish(ex, &result);
+	return true;
+}
+
 static void read_stream(struct Exchange *ex, struct HttpRequest *http)
 {
 	struct Buffer *body = http_request_body(http);
@@ -292,11 +342,19 @@ static void read_stream(struct Exchange *ex, struct HttpRequest *http)
 	buffer_consume(body, offset);
 }
 
+/* What is posted to the endpoint of a channel. */
+static bool is_accepted(const struct Exchange *ex)
+{
+	return ex->status >= 200 && ex->status <= 299;
+}
+
 static void on_data(struct HttpRequest *http, void *user)
 {
 	struct Exchange *ex = user;
 	if (ex->is_stream)
 		read_stream(ex, http);
+	else if (ex->spec.channel && is_accepted(ex))
+		buffer_consume(http_request_body(http), http_request_body(http)->len);
 	else
 		exchange_touch(ex);
 }
@@ -352,13 +410,12 @@ static enum MuxError code_of_status(int status)
 	return MUX_ERROR_UPSTREAM;
 }
 
-/* The error of an HTTP status, with what the server says of it. */
-static GError *status_error(
+GError *exchange_status_error(
 	int status, const struct ExchangeResult *result, struct HttpRequest *http)
 {
 	g_autoptr(GString) text = g_string_new(NULL);
 	g_string_printf(text, "HTTP %d", status);
-	if (result->has_message) {
+	if (result && result->has_message) {
 		struct JsonValue said = json_get(result->message.error.raw, "message");
 		g_autofree char *decoded = json_string_dup(said);
 		if (decoded) {
@@ -404,7 +461,7 @@ static void read_body(struct Exchange *ex, struct HttpRequest *http)
 		json_make_one_line(result.bytes, len);
 	if (result.status < 200 || result.status > 299) {
 		result.has_message = result.has_message && result.message.kind == RPC_ERROR;
-		error = status_error(result.status, &result, http);
+		error = exchange_status_error(result.status, &result, http);
 	} else if (!result.has_message && !ex->is_json) {
 		g_autofree char *shown =
 			text_printable(slice_of(http_request_header(http, "content-type")), 60);
@@ -418,11 +475,39 @@ static void read_body(struct Exchange *ex, struct HttpRequest *http)
 	finish(ex, &result);
 }
 
+/* ---- the channel ---- */
+
+static void on_channel_answer(void *user, char *bytes, const struct RpcMessage *answer)
+{
+	struct ExchangeResult result = {
+		.status = 200, .bytes = bytes, .has_message = true, .message = *answer};
+	finish(user, &result);
+}
+
+static void on_channel_broken(void *user, const GError *error)
+{
+	fail(user, error);
+}
+
+static void on_channel_alive(void *user)
+{
+	exchange_touch(user);
+}
+
+/* Whether the end of the POST leaves it to the channel how the exchange ends: its answer is on the way, or the channel was
+ * closed, which it will tell in a moment. */
+static bool awaits_channel(const struct Exchange *ex)
+{
+	return ex->spec.channel && (is_accepted(ex) || !channel_endpoint(ex->spec.channel));
+}
+
 static void on_done(struct HttpRequest *http, const GError *error, void *user)
 {
 	struct Exchange *ex = user;
 	ex->http = NULL; /* freed by the HTTP layer after this */
-	if (ex->resuming && !ex->is_stream) {
+	if (awaits_channel(ex)) {
+		exchange_touch(ex);
+	} else if (ex->resuming && !ex->is_stream) {
 		resume_failed(ex, error);
 	} else if (error) {
 		recover(ex, error);
@@ -441,7 +526,7 @@ static void start_post(struct Exchange *ex)
 {
 	struct HttpSpec http = {
 		.method = HTTP_POST,
-		.url = ex->spec.url,
+		.url = ex->spec.channel ? channel_endpoint(ex->spec.channel) : ex->spec.url,
 		.headers = ex->spec.headers,
 		.body = ex->spec.body,
 		.connect_timeout_ms = ex->spec.connect_timeout_ms,
@@ -455,6 +540,7 @@ static void start_post(struct Exchange *ex)
 	ex->is_stream = false;
 	ex->resuming = false;
 	ex->unresumable = false;
+	ex->status = 0;
 	ex->http = http_request_start(ex->spec.http, &http, &http_handlers, ex);
 }
 
@@ -489,8 +575,15 @@ struct Exchange *exchange_start(
 	ex->spec.headers = http_headers_ref(spec->headers);
 	ex->handlers = *handlers;
 	ex->user = user;
+	ex->wait = (struct ChannelWait){.id = spec->id,
+		.user = ex,
+		.answer = on_channel_answer,
+		.broken = on_channel_broken,
+		.alive = on_channel_alive};
 	loop_timer_start(spec->loop, &ex->limit, spec->limit_ms, on_limit, ex);
 	exchange_touch(ex);
+	if (spec->channel)
+		channel_await(spec->channel, &ex->wait);
 	start_post(ex);
 	return ex;
 }
@@ -500,8 +593,6 @@ void exchange_cancel(struct Exchange *ex)
 	if (!ex || ex->dead)
 		return;
 	http_request_cancel(g_steal_pointer(&ex->http));
-	loop_timer_stop(&ex->idle);
-	loop_timer_stop(&ex->limit);
-	loop_timer_stop(&ex->pause);
+	stop(ex);
 	bury(ex);
 }

@@ -7,21 +7,31 @@
  * prove legacy.
  *
  * Legacy: initialize, then notifications/initialized, whose acceptance is awaited because strict servers
- * refuse what overtakes it. Modern: server/discover alone. */
+ * refuse what overtakes it. Modern: server/discover alone.
+ *
+ * Where both were refused, initialize by a status 4xx, the deprecated HTTP+SSE transport is tried last: a channel is
+ * opened (channel.c), then initialize goes over that. A server that was found to speak it is asked for its channel at once
+ * from then on. When the channel breaks the server is opened anew after a short pause; one whose channels do not hold is a
+ * failure like any other, with growing pauses. */
 #include "upstream/internal.h"
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 
-enum { INSTRUCTIONS_BYTES = 64 * 1024 };
-
 static void probe(struct Upstream *up, enum Era era);
+static void open_channel(struct Upstream *up);
 
 static void drop_probe(struct Upstream *up)
 {
 	exchange_cancel(g_steal_pointer(&up->probe));
 	g_clear_pointer(&up->probe_body, g_free);
+	g_clear_pointer(&up->unspoken, g_free);
+}
+
+static void drop_channel(struct Upstream *up)
+{
+	channel_close(g_steal_pointer(&up->channel));
 }
 
 static void on_retry(void *user)
@@ -39,6 +49,7 @@ void upstream_open_failed(struct Upstream *up, enum UpstreamState state, GError 
 {
 	log_info(up->connector->name, "not open: %s", error->message);
 	drop_probe(up);
+	drop_channel(up);
 	if (state == UPSTREAM_FAILED)
 		upstream_calls_signed_in(up); /* they have waited for this */
 	if (state == UPSTREAM_FAILED ||
@@ -54,40 +65,30 @@ void upstream_open_failed(struct Upstream *up, enum UpstreamState state, GError 
 
 static void opened(struct Upstream *up)
 {
-	up->retry_ms = 0;
+	/* Whether a channel holds remains to be seen. */
+	if (!up->channel)
+		up->retry_ms = 0;
+	up->channel_us = g_get_monotonic_time();
 	up->generation++;
 	up->renewed_us = up->renewing ? g_get_monotonic_time() : 0;
 	up->renewing = false;
 	up->session_worked = false;
 	up->reauthorized = false;
-	up->list_reauthorized = false;
-	log_info(up->connector->name, "open, revision %s", up->revision);
+	up->spoken = up->era;
+	log_info(up->connector->name, "open, revision %s%s", up->revision,
+		up->channel ? " over HTTP+SSE" : "");
 	upstream_set_state(up, UPSTREAM_READY, NULL);
+	upstream_start_lists(up);
+	upstream_start_watches(up);
+	upstream_start_stream(up);
 	upstream_calls_signed_in(up);
 	upstream_calls_ready(up);
-	upstream_start_listing(up);
-	upstream_start_stream(up);
 }
 
 static void fail_text(struct Upstream *up, const char *text)
 {
 	upstream_open_failed(
 		up, UPSTREAM_FAILED, g_error_new_literal(MUX_ERROR, MUX_ERROR_UPSTREAM, text));
-}
-
-/* Takes what both kinds of answer have. */
-static void take_server(struct Upstream *up, struct Slice result)
-{
-	g_free(up->instructions);
-	up->instructions = json_string_dup(json_get(result, "instructions"));
-	if (up->instructions && strlen(up->instructions) > INSTRUCTIONS_BYTES) {
-		char *end = up->instructions + INSTRUCTIONS_BYTES + 1;
-		*g_utf8_find_prev_char(up->instructions, end) = '\0';
-	}
-	struct JsonValue tools = json_get(json_get(result, "capabilities").raw, "tools");
-	up->has_tools = tools.type == JSON_OBJECT;
-	up->tools_list_changed =
-		up->has_tools && json_get(tools.raw, "listChanged").type == JSON_TRUE;
 }
 
 static bool set_revision(struct Upstream *up, const char *revision, const char *session)
@@ -115,6 +116,7 @@ static bool proves_modern(int64_t code)
 static void refused(struct Upstream *up, const struct ExchangeResult *result)
 {
 	bool with_token = result->status == 401 && up->probed;
+	drop_channel(up);
 	if (with_token && !up->reauthorized && !secret_equal(up->probed, up->useless)) {
 		/* A token that came while the probe was under way has not been tried yet. */
 		up->reauthorized = secret_equal(up->probed, up->token);
@@ -146,7 +148,8 @@ static bool proves_nothing(struct Upstream *up, const struct ExchangeResult *res
 	}
 	/* A server may also be silent because it does not know what it was asked: the next attempt
 	 * begins with the other era. */
-	if (g_error_matches(result->error, MUX_ERROR, MUX_ERROR_TIMEOUT) || result->status >= 500)
+	bool silent = g_error_matches(result->error, MUX_ERROR, MUX_ERROR_TIMEOUT);
+	if (!up->over_channel && (silent || result->status >= 500))
 		up->other_first = !up->other_first;
 	bool by_status = result->status == 429 || result->status >= 500;
 	bool by_transport = result->error && result->status < 300 &&
@@ -186,6 +189,12 @@ static void try_other(struct Upstream *up, enum Era other, const struct Exchange
 						  : "it refused server/discover";
 	g_autofree char *text =
 		g_strdup_printf("it speaks neither era of MCP over Streamable HTTP (%s)", what);
+	if (up->posts_refused) {
+		g_free(up->unspoken);
+		up->unspoken = g_steal_pointer(&text);
+		open_channel(up);
+		return;
+	}
 	fail_text(up, text);
 }
 
@@ -220,7 +229,7 @@ static void on_discover(struct Exchange *exchange, struct ExchangeResult *result
 		return;
 	}
 	if (!unsupported && lists_revision(versions, true)) {
-		take_server(up, result->message.result.raw);
+		upstream_take_offers(up, result->message.result.raw);
 		if (!set_revision(up, MCP_MODERN, NULL))
 			return;
 		remember(up, ERA_MODERN);
@@ -249,7 +258,8 @@ static void on_initialized(struct Exchange *exchange, struct ExchangeResult *res
 	if (result->status == 0)
 		log_debug(up->connector->name, "notifications/initialized: %s",
 			result->error->message);
-	opened(up);
+	if (up->state == UPSTREAM_OPENING)
+		opened(up);
 }
 
 static void send_initialized(struct Upstream *up)
@@ -261,7 +271,41 @@ static void send_initialized(struct Upstream *up)
 	spec.headers = up->session_headers;
 	spec.repeatable = true;
 	spec.body = slice_of(up->probe_body);
+	up->agreed = true;
+	if (up->channel) {
+		/* No answer will come on it. */
+		spec.url = channel_endpoint(up->channel);
+		spec.channel = NULL;
+	}
 	up->probe = exchange_start(&spec, &handlers, up);
+}
+
+/* Over Streamable HTTP there is more to try; over a channel there is not. */
+static void initialize_refused(struct Upstream *up, const struct ExchangeResult *result)
+{
+	if (!up->channel) {
+		up->posts_refused = result->status >= 400 && result->status < 500 &&
+				    !proves_modern(exchange_error_code(result));
+		try_other(up, ERA_MODERN, result);
+		return;
+	}
+	GError *error = result->error ? g_error_copy(result->error)
+				      : upstream_said(result->message.error.raw);
+	g_prefix_error(&error, "it refused initialize over HTTP+SSE: ");
+	upstream_open_failed(up, UPSTREAM_FAILED, error);
+}
+
+/* A session that comes after the end is given back. */
+static void leave(struct Upstream *up, const struct ExchangeResult *result)
+{
+	g_autoptr(GError) error = NULL;
+	g_free(up->revision);
+	up->revision = g_strdup(up->offered);
+	up->session = g_strdup(result->session);
+	if (phrase_session_headers(up, &error))
+		upstream_delete_session(up);
+	else
+		log_debug(up->connector->name, "%s", error->message);
 }
 
 static void on_initialize(struct Exchange *exchange, struct ExchangeResult *result, void *user)
@@ -269,12 +313,16 @@ static void on_initialize(struct Exchange *exchange, struct ExchangeResult *resu
 	(void)exchange;
 	struct Upstream *up = user;
 	up->probe = NULL;
+	if (up->shut_down) {
+		leave(up, result);
+		return;
+	}
 	if (proves_nothing(up, result))
 		return;
 	bool has_result =
 		!result->error && result->has_message && result->message.kind == RPC_RESULT;
 	if (!has_result) {
-		try_other(up, ERA_MODERN, result);
+		initialize_refused(up, result);
 		return;
 	}
 	struct Slice answer = result->message.result.raw;
@@ -287,10 +335,11 @@ static void on_initialize(struct Exchange *exchange, struct ExchangeResult *resu
 		fail_text(up, text);
 		return;
 	}
-	take_server(up, answer);
-	if (!set_revision(up, revision, result->session))
+	upstream_take_offers(up, answer);
+	if (!set_revision(up, revision, up->channel ? NULL : result->session))
 		return;
-	remember(up, ERA_LEGACY);
+	if (!up->channel)
+		remember(up, ERA_LEGACY);
 	send_initialized(up);
 }
 
@@ -300,6 +349,7 @@ static void probe(struct Upstream *up, enum Era era)
 	static const struct ExchangeHandlers initialize = {.done = on_initialize};
 	up->tried |= 1u << era;
 	up->era = era;
+	up->agreed = false;
 	int64_t id = up->next_id++;
 	g_clear_pointer(&up->session, g_free);
 	secret_unref(up->probed);
@@ -315,9 +365,9 @@ static void probe(struct Upstream *up, enum Era era)
 		spec.headers = phrase_headers(up, "server/discover");
 	} else {
 		g_autofree char *params =
-			g_strdup_printf("\"protocolVersion\":\"%s\",\"capabilities\":{},"
+			g_strdup_printf("\"protocolVersion\":\"%s\",\"capabilities\":%s,"
 					"\"clientInfo\":" MCP_IMPLEMENTATION,
-				up->offered);
+				up->offered, upstream_client(up, ERA_LEGACY));
 		up->probe_body = phrase_own_request(up, id, "initialize", params);
 		spec.headers = http_headers_ref(up->base_headers);
 	}
@@ -338,6 +388,124 @@ static enum Era first_era(const struct Upstream *up)
 	return up->other_first && !known ? other : up->preferred;
 }
 
+/* ---- HTTP+SSE ---- */
+
+static void begin(struct Upstream *up)
+{
+	if (up->credential)
+		upstream_authorize(up);
+	else
+		upstream_probe(up);
+}
+
+static void on_reopen(void *user)
+{
+	begin(user);
+}
+
+/* It broke after the handshake: the server has forgotten the session. */
+static void channel_lost(struct Upstream *up, const GError *error)
+{
+	int64_t held_us = g_get_monotonic_time() - up->channel_us;
+	drop_probe(up); /* the acceptance of the handshake's end may still be awaited */
+	upstream_stop_lists(up);
+	upstream_stop_watches(up);
+	if (up->session_worked || held_us >= (int64_t)CHANNEL_HELD_MS * 1000)
+		up->retry_ms = 0;
+	if (up->retry_ms > 0) {
+		upstream_open_failed(up, UPSTREAM_FAILED, g_error_copy(error));
+		return;
+	}
+	log_info(up->connector->name, "opened anew in a moment: %s", error->message);
+	up->reauthorized = false;
+	upstream_set_state(up, UPSTREAM_OPENING, NULL);
+	loop_timer_start(
+		up->shared.loop, &up->retry, upstream_backoff(&up->retry_ms), on_reopen, up);
+}
+
+/* It could not be opened. */
+static void channel_refused(struct Upstream *up, const struct ExchangeResult *result)
+{
+	if (result->status == 401 || result->status == 403) {
+		refused(up, result);
+		return;
+	}
+	if (!up->over_channel) {
+		GError *error = g_error_copy(result->error);
+		g_prefix_error(&error, "%s, nor HTTP+SSE: ", up->unspoken);
+		upstream_open_failed(up, UPSTREAM_FAILED, error);
+		return;
+	}
+	if (proves_nothing(up, result))
+		return;
+	/* It speaks something else by now. */
+	up->over_channel = false;
+	probe(up, first_era(up));
+}
+
+static void on_channel_ended(
+	struct Channel *channel, const struct ExchangeResult *result, void *user)
+{
+	struct Upstream *up = user;
+	bool was_open = channel_endpoint(channel) != NULL;
+	up->channel = NULL;
+	if (up->shut_down)
+		return;
+	if (up->state == UPSTREAM_READY)
+		channel_lost(up, result->error);
+	else if (was_open)
+		upstream_open_failed(up, UPSTREAM_FAILED, g_error_copy(result->error));
+	else
+		channel_refused(up, result);
+}
+
+static void on_channel_open(struct Channel *channel, void *user)
+{
+	(void)channel;
+	struct Upstream *up = user;
+	if (up->shut_down)
+		return;
+	up->over_channel = true;
+	probe(up, ERA_LEGACY);
+}
+
+/* A server asks for more than a ping only when it has taken notifications/initialized (2024-11-05, "Lifecycle"), and what
+ * it asks may overtake its acceptance of that. */
+static void on_channel_message(
+	struct Channel *channel, const struct RpcMessage *message, void *user)
+{
+	(void)channel;
+	struct Upstream *up = user;
+	bool asks = message->kind == RPC_REQUEST && !rpc_method_is(message, "ping");
+	if (up->shut_down)
+		return; /* cancellations are on their way */
+	if (asks && up->agreed && up->state == UPSTREAM_OPENING)
+		opened(up);
+	upstream_take_message(up, message);
+}
+
+static void open_channel(struct Upstream *up)
+{
+	static const struct ChannelHandlers handlers = {
+		on_channel_open, on_channel_ended, on_channel_message};
+	const struct ChannelSpec spec = {
+		.loop = up->shared.loop,
+		.http = up->shared.http,
+		.connector = up->connector->name,
+		.url = up->connector->url,
+		.headers = up->base_headers,
+		.connect_timeout_ms = up->shared.mux->connect_timeout_ms,
+		.open_ms = OWN_REQUEST_MS,
+		.max_message = up->shared.mux->max_message,
+	};
+	up->era = ERA_LEGACY;
+	secret_unref(up->probed);
+	up->probed = secret_ref(up->token);
+	up->channel = channel_open(&spec, &handlers, up);
+}
+
+/* ---- from the beginning ---- */
+
 void upstream_start_open(struct Upstream *up)
 {
 	if (up->state == UPSTREAM_OPENING || up->state == UPSTREAM_READY || up->shut_down)
@@ -345,23 +513,27 @@ void upstream_start_open(struct Upstream *up)
 	loop_timer_stop(&up->retry);
 	upstream_set_state(up, UPSTREAM_OPENING, NULL);
 	up->reauthorized = false;
-	up->listed = false;
-	if (up->credential)
-		upstream_authorize(up);
-	else
-		upstream_probe(up);
+	upstream_unsettle_lists(up);
+	begin(up);
 }
 
 void upstream_probe(struct Upstream *up)
 {
 	GError *error = NULL;
+	loop_timer_stop(&up->retry);
+	if (up->channel)
+		return; /* what is under way will tell whether the credential does */
 	if (!phrase_base_headers(up, &error)) {
 		upstream_open_failed(up, UPSTREAM_FAILED, error);
 		return;
 	}
 	up->tried = 0;
 	up->version_again = false;
-	probe(up, first_era(up));
+	up->posts_refused = false;
+	if (up->over_channel)
+		open_channel(up);
+	else
+		probe(up, first_era(up));
 }
 
 void upstream_renew(struct Upstream *up, unsigned generation)
@@ -371,10 +543,17 @@ void upstream_renew(struct Upstream *up, unsigned generation)
 	log_info(up->connector->name, "the session is gone, a new one is opened");
 	up->renewing = true;
 	upstream_stop_stream(up);
-	upstream_stop_listing(up);
+	upstream_stop_watches(up);
+	upstream_stop_lists(up);
 	upstream_set_state(up, UPSTREAM_OPENING, NULL);
 	up->tried = 0;
-	probe(up, up->era);
+	up->posts_refused = false;
+	drop_probe(up);
+	drop_channel(up);
+	if (up->over_channel)
+		open_channel(up);
+	else
+		probe(up, up->era);
 }
 
 bool upstream_renewed_just_now(const struct Upstream *up, unsigned generation)
@@ -388,4 +567,16 @@ void upstream_stop_open(struct Upstream *up)
 {
 	loop_timer_stop(&up->retry);
 	drop_probe(up);
+	/* At the end cancellations go over it first. */
+	if (!up->shut_down)
+		drop_channel(up);
+}
+
+void upstream_end_open(struct Upstream *up)
+{
+	bool is_asked = up->probe && up->era == ERA_LEGACY && !up->session && !up->channel &&
+			up->state == UPSTREAM_OPENING;
+	loop_timer_stop(&up->retry);
+	if (!is_asked)
+		upstream_stop_open(up);
 }

@@ -9,7 +9,8 @@
 #include <stdio.h>
 
 /* The reserved members of _meta for a request that is not a modern IDE's own. */
-static void append_reserved_meta(GString *out, struct Slice client_info)
+static void append_reserved_meta(
+	GString *out, const struct Upstream *up, struct Slice client_info, enum SyslogLevel level)
 {
 	g_string_append(
 		out, "\"" MCP_META_VERSION "\":\"" MCP_MODERN "\",\"" MCP_META_CLIENT_INFO "\":");
@@ -17,7 +18,11 @@ static void append_reserved_meta(GString *out, struct Slice client_info)
 		g_string_append_len(out, client_info.data, (gssize)client_info.len);
 	else
 		g_string_append(out, MCP_IMPLEMENTATION);
-	g_string_append(out, ",\"" MCP_META_CAPABILITIES "\":{}");
+	g_string_append(out, ",\"" MCP_META_CAPABILITIES "\":");
+	g_string_append(out, upstream_client(up, ERA_MODERN));
+	if (level != SYSLOG_LEVEL_NONE)
+		g_string_append_printf(
+			out, ",\"" MCP_META_LOG_LEVEL "\":\"%s\"", syslog_level_name(level));
 }
 
 char *phrase_own_request(
@@ -28,7 +33,7 @@ char *phrase_own_request(
 		id, method);
 	if (up->era == ERA_MODERN) {
 		g_string_append(out, ",\"params\":{\"_meta\":{");
-		append_reserved_meta(out, (struct Slice){0});
+		append_reserved_meta(out, up, (struct Slice){0}, SYSLOG_LEVEL_NONE);
 		g_string_append_printf(out, "}%s%s}", *params ? "," : "", params);
 	} else if (*params) {
 		g_string_append_printf(out, ",\"params\":{%s}", params);
@@ -36,6 +41,8 @@ char *phrase_own_request(
 	g_string_append_c(out, '}');
 	return g_string_free(out, FALSE);
 }
+
+/* ---- the IDE's requests ---- */
 
 /* Whether a validated object has no member. */
 static bool is_empty(struct Slice object)
@@ -45,37 +52,69 @@ static bool is_empty(struct Slice object)
 	return !json_next(&iter, &member);
 }
 
-/* The edit that gives the request the _meta that this upstream's era wants. TEXT gets what is put in. */
-static void edit_meta(struct Edits *edits, const struct Upstream *up,
+/* Puts META and INPUTS (raw members, either may be empty) first in params, which may be absent. */
+static void add_members(struct Edits *edits, const struct UpstreamRequest *request,
+	struct Slice meta, struct Slice inputs)
+{
+	struct Slice message = request->message->text;
+	struct Slice params = request->params->all.raw;
+	bool absent = params.len == 0;
+	struct Slice place = {absent ? message.data + message.len - 1 : params.data + 1, 0};
+	if (meta.len == 0 && inputs.len == 0)
+		return;
+	if (absent)
+		edits_replace(edits, message, place, SLICE(",\"params\":{"));
+	if (meta.len > 0)
+		edits_replace(edits, message, place, meta);
+	if (meta.len > 0 && inputs.len > 0)
+		edits_replace(edits, message, place, SLICE(","));
+	if (inputs.len > 0)
+		edits_replace(edits, message, place, inputs);
+	if (absent)
+		edits_replace(edits, message, place, SLICE("}"));
+	else if (!is_empty(params))
+		edits_replace(edits, message, place, SLICE(","));
+}
+
+/* The edit that gives the request the _meta that this upstream's era wants; where there is none so far, the member to
+ * add comes back. TEXT gets what is put in. */
+static struct Slice edit_meta(struct Edits *edits, const struct Upstream *up,
 	const struct UpstreamRequest *request, struct Slice token, GString *text)
 {
 	const struct McpParams *params = request->params;
 	struct Slice message = request->message->text;
+	struct Slice nothing = {0};
 	if (request->era == up->era) {
 		if (params->progress_token.type != JSON_NONE)
 			edits_replace(edits, message, params->progress_token.raw, token);
-		return;
+		return nothing;
 	}
 	bool to_modern = up->era == ERA_MODERN;
-	if (params->meta.type == JSON_NONE) {
-		if (!to_modern)
-			return;
-		g_string_append(text, "\"_meta\":{");
-		append_reserved_meta(text, request->client_info);
-		g_string_append(text, is_empty(params->all.raw) ? "}" : "},");
-		struct Slice after_brace = {params->all.raw.data + 1, 0};
-		edits_replace(edits, message, after_brace, (struct Slice){text->str, text->len});
-		return;
-	}
-	g_string_append_c(text, '{');
+	bool absent = params->meta.type == JSON_NONE;
+	if (absent && !to_modern)
+		return nothing;
+	g_string_append(text, absent ? "\"_meta\":{" : "{");
 	unsigned kept = mcp_params_copy_meta(params, token, text);
 	if (to_modern) {
 		if (kept > 0)
 			g_string_append_c(text, ',');
-		append_reserved_meta(text, request->client_info);
+		append_reserved_meta(text, up, request->client_info, upstream_log_level(up));
 	}
 	g_string_append_c(text, '}');
+	if (absent)
+		return (struct Slice){text->str, text->len};
 	edits_replace(edits, message, params->meta.raw, (struct Slice){text->str, text->len});
+	return nothing;
+}
+
+/* The upstream's own name of the tool or prompt in place of the one that the IDE knows. */
+static void edit_name(struct Edits *edits, const struct UpstreamRequest *request)
+{
+	const struct McpParams *params = request->params;
+	bool completes = request->method && strcmp(request->method, "completion/complete") == 0;
+	struct JsonValue old = completes ? json_get(params->ref.raw, "name") : params->name;
+	if (old.type != JSON_NONE)
+		edits_replace(edits, request->message->text, old.raw, request->name);
 }
 
 char *phrase_call(
@@ -88,11 +127,15 @@ char *phrase_call(
 	struct Edits edits = {0};
 	edits_replace(&edits, message, request->message->id.raw, token);
 	if (request->name.len > 0)
-		edits_replace(&edits, message, request->params->name.raw, request->name);
-	g_autoptr(GString) meta = g_string_sized_new(256);
-	edit_meta(&edits, up, request, token, meta);
+		edit_name(&edits, request);
+	g_autoptr(GString) text = g_string_sized_new(256);
+	struct Slice meta = edit_meta(&edits, up, request, token, text);
+	bool to_modern = up->era == ERA_MODERN;
+	add_members(&edits, request, meta, to_modern ? request->inputs : (struct Slice){0});
 	return edits_apply(&edits, message, len);
 }
+
+/* ---- headers ---- */
 
 static bool add(struct HttpHeaders *headers, const char *name, const char *value, GError **error)
 {
@@ -172,8 +215,9 @@ static struct HttpHeaders *modern_headers(
 
 static const struct Tool *find_tool(const struct Upstream *up, const char *name)
 {
-	for (guint i = 0; up->tools && i < up->tools->tools->len; i++) {
-		const struct Tool *tool = up->tools->tools->pdata[i];
+	const struct ToolList *list = upstream_tools(up);
+	for (guint i = 0; list && i < list->tools->len; i++) {
+		const struct Tool *tool = list->tools->pdata[i];
 		if (strcmp(tool->name, name) == 0)
 			return tool;
 	}
@@ -192,14 +236,9 @@ static void count_param(const char *name, const char *value, void *user)
 	*bytes += strlen(name) + strlen(value);
 }
 
-struct HttpHeaders *phrase_call_headers(
+static struct HttpHeaders *tool_headers(
 	struct Upstream *up, const char *tool, struct JsonValue arguments, GError **error)
 {
-	if (up->era != ERA_MODERN)
-		return http_headers_ref(up->session_headers);
-	struct HttpHeaders *kept = g_hash_table_lookup(up->call_headers, tool);
-	if (kept)
-		return http_headers_ref(kept);
 	const struct Tool *found = find_tool(up, tool);
 	struct HttpHeaders *headers = modern_headers(up, "tools/call", tool);
 	if (!found || !found->headers) {
@@ -219,4 +258,26 @@ struct HttpHeaders *phrase_call_headers(
 	}
 	param_headers_extract(found->headers, arguments, add_param, headers);
 	return headers;
+}
+
+struct HttpHeaders *phrase_call_headers(struct Upstream *up, const char *method, const char *target,
+	struct JsonValue arguments, GError **error)
+{
+	if (up->era != ERA_MODERN)
+		return http_headers_ref(up->session_headers);
+	if (method && !target)
+		return modern_headers(up, method, NULL);
+	struct HttpHeaders *kept = method ? NULL : g_hash_table_lookup(up->call_headers, target);
+	if (kept)
+		return http_headers_ref(kept);
+	size_t bytes = strlen(target);
+	if (bytes > MIRRORED_BYTES_MAX) {
+		g_set_error(error, MUX_ERROR, MUX_ERROR_TOO_LARGE,
+			"its name has to be repeated in an HTTP header, and is too long for that "
+			"(%zu KiB)",
+			bytes >> 10);
+		return NULL;
+	}
+	return method ? modern_headers(up, method, target)
+		      : tool_headers(up, target, arguments, error);
 }

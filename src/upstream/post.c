@@ -1,5 +1,6 @@
 /* What goes to the server and has no answer: notifications, our answers to its requests, the DELETE of a
- * session. Nothing depends on their success; a failure is worth a debug line. */
+ * session (that of the HTTP+SSE transport ends with its channel instead). Nothing depends on their success; a failure is
+ * worth a debug line. */
 #include "upstream/internal.h"
 
 #include "base/log.h"
@@ -51,9 +52,22 @@ static void on_limit(void *user)
 
 static const struct HttpHandlers http_handlers = {.done = on_done};
 
+/* NULL: the session that it would belong to is gone with its channel. */
+static const char *url_of(const struct Upstream *up)
+{
+	if (!up->over_channel)
+		return up->connector->url;
+	return up->channel ? channel_endpoint(up->channel) : NULL;
+}
+
 static void start(
 	struct Upstream *up, enum HttpMethod method, char *body, struct HttpHeaders *headers)
 {
+	const char *url = url_of(up);
+	if (!url) {
+		g_free(body);
+		return;
+	}
 	struct Post *post = g_new0(struct Post, 1);
 	post->up = up;
 	post->body = body;
@@ -61,7 +75,7 @@ static void start(
 	g_queue_push_tail_link(&up->posts, &post->link);
 	struct HttpSpec spec = {
 		.method = method,
-		.url = up->connector->url,
+		.url = url,
 		.headers = headers,
 		.body = slice_of(body),
 		.connect_timeout_ms = up->shared.mux->connect_timeout_ms,
@@ -93,6 +107,7 @@ void upstream_post_cancelled(
 
 void upstream_delete_session(struct Upstream *up)
 {
+	channel_close(g_steal_pointer(&up->channel));
 	if (!up->session)
 		return;
 	start(up, HTTP_DELETE, NULL, current_headers(up));
@@ -106,4 +121,5 @@ void upstream_drop_posts(struct Upstream *up)
 		http_request_cancel(post->http);
 		post_free(post);
 	}
+	channel_close(g_steal_pointer(&up->channel));
 }

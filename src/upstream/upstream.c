@@ -1,7 +1,7 @@
 /* One upstream as its users see it: life, state, and the messages that belong to no call. The parts are
- * open.c (eras and handshake), tools.c (its list), stream.c (its notifications), calls.c (the IDE's
- * calls), post.c (what has no answer), phrase.c (the words of each era) and exchange.c (one request and
- * its answer).
+ * open.c (eras and handshake), lists.c (its lists), stream.c (its notifications), calls.c (the IDE's
+ * calls), post.c (what has no answer), phrase.c (the words of each era), exchange.c (one request and
+ * its answer) and channel.c (the stream of the HTTP+SSE transport).
  *
  * Trusts nothing that the server says beyond the form that was checked. Handlers of the owner are called
  * from the loop; the owner may start and cancel calls in them, but not free the upstream. */
@@ -9,6 +9,11 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
+#include "format/capabilities.h"
+#include "format/json_writer.h"
+
+enum { SAID_BYTES = 1000 }; /* of what a server says in an error */
 
 struct Upstream *upstream_new(const struct UpstreamShared *shared,
 	const struct ConnectorConfig *connector, const struct UpstreamHandlers *handlers,
@@ -25,6 +30,7 @@ struct Upstream *upstream_new(const struct UpstreamShared *shared,
 	up->call_headers = g_hash_table_new_full(
 		g_str_hash, g_str_equal, g_free, (GDestroyNotify)http_headers_unref);
 	g_queue_init(&up->posts);
+	upstream_init_lists(up);
 	if (connector->auth != AUTH_NONE && shared->auth) {
 		up->credential =
 			credential_new(shared->auth, connector, upstream_on_credential, up);
@@ -41,21 +47,22 @@ void upstream_free(struct Upstream *up)
 		return;
 	up->shut_down = true;
 	upstream_stop_open(up);
-	upstream_stop_listing(up);
+	upstream_release_lists(up);
 	upstream_stop_stream(up);
+	upstream_release_watches(up);
 	upstream_calls_drop(up);
 	upstream_drop_posts(up);
 	upstream_release_account(up);
 	loop_timer_stop(&up->farewell);
 	g_clear_error(&up->error);
-	g_clear_error(&up->list_error);
 	g_free(up->revision);
 	g_free(up->session);
 	g_free(up->instructions);
+	g_free(up->client[0]);
+	g_free(up->client[1]);
 	http_headers_unref(up->base_headers);
 	http_headers_unref(up->session_headers);
 	g_hash_table_unref(up->call_headers);
-	tool_list_unref(up->tools);
 	g_free(up);
 }
 
@@ -65,6 +72,16 @@ void upstream_open(struct Upstream *up, enum Era preferred)
 	up->wanted = true;
 	if (up->connector->auth == AUTH_NONE || up->credential)
 		upstream_start_open(up);
+}
+
+void upstream_set_unread(struct Upstream *up)
+{
+	up->unread = true;
+}
+
+bool upstream_is_idle(const struct Upstream *up)
+{
+	return up->n_calls == 0 && up->state != UPSTREAM_OPENING;
 }
 
 void upstream_offer_revision(struct Upstream *up, const char *revision)
@@ -88,9 +105,10 @@ void upstream_shutdown(struct Upstream *up)
 	upstream_stop_authorizing(up);
 	if (up->credential)
 		credential_quit(up->credential);
-	upstream_stop_open(up);
-	upstream_stop_listing(up);
+	upstream_end_open(up);
+	upstream_stop_lists(up);
 	upstream_stop_stream(up);
+	upstream_stop_watches(up);
 	upstream_calls_shutdown(up);
 	if (up->posts.length == 0)
 		upstream_delete_session(up);
@@ -100,7 +118,8 @@ void upstream_shutdown(struct Upstream *up)
 
 bool upstream_is_quiet(const struct Upstream *up)
 {
-	return up->posts.length == 0 && !(up->credential && credential_is_renewing(up->credential));
+	return up->posts.length == 0 && !up->probe &&
+	       !(up->credential && credential_is_renewing(up->credential));
 }
 
 const struct ConnectorConfig *upstream_connector(const struct Upstream *up)
@@ -113,24 +132,9 @@ enum UpstreamState upstream_state(const struct Upstream *up)
 	return up->state;
 }
 
-bool upstream_is_settled(const struct Upstream *up)
-{
-	switch (up->state) {
-	case UPSTREAM_SIGNED_OUT:
-	case UPSTREAM_FAILED:
-		return true;
-	case UPSTREAM_READY:
-		return up->listed;
-	case UPSTREAM_CLOSED:
-	case UPSTREAM_OPENING:
-		break;
-	}
-	return false;
-}
-
 const GError *upstream_error(const struct Upstream *up)
 {
-	return up->error ? up->error : up->list_error;
+	return up->error ? up->error : up->lists[MCP_TOOLS].error;
 }
 
 const char *upstream_revision(const struct Upstream *up)
@@ -143,28 +147,77 @@ const char *upstream_instructions(const struct Upstream *up)
 	return up->instructions;
 }
 
-struct ToolList *upstream_tools(const struct Upstream *up)
+enum Era upstream_era(const struct Upstream *up)
 {
-	return up->tools;
+	return up->spoken;
 }
 
-int64_t upstream_tools_fresh_ms(const struct Upstream *up)
+unsigned upstream_offers(const struct Upstream *up)
 {
-	return MAX(0, (up->fresh_until_us - g_get_monotonic_time()) / 1000);
+	return up->offers;
 }
 
-void upstream_refresh_stale_tools(struct Upstream *up)
+void upstream_set_client(struct Upstream *up, enum Era era, struct Slice capabilities)
 {
-	int64_t now = g_get_monotonic_time();
-	if (!up->stream && up->listed && now >= up->fresh_until_us &&
-		now - up->fetched_us >= (int64_t)REFETCH_AFTER_MS * 1000)
-		upstream_refresh_tools(up);
+	for (unsigned modern = 0; modern < G_N_ELEMENTS(up->client); modern++) {
+		g_free(up->client[modern]);
+		up->client[modern] =
+			capabilities_carry(capabilities, era == ERA_MODERN, modern == 1);
+	}
 }
 
-void upstream_refresh_tools(struct Upstream *up)
+void upstream_change_client(struct Upstream *up, enum Era era, struct Slice capabilities)
 {
-	if (!up->listing)
-		upstream_start_listing(up);
+	upstream_set_client(up, era, capabilities);
+	if (up->state != UPSTREAM_READY || up->era != ERA_LEGACY || up->shut_down)
+		return;
+	upstream_delete_session(up);
+	upstream_renew(up, up->generation);
+}
+
+const char *upstream_client(const struct Upstream *up, enum Era era)
+{
+	const char *client = up->client[era == ERA_MODERN];
+	return client ? client : "{}";
+}
+
+/* ---- what it is told ---- */
+
+/* What is put in comes from messages that were validated. */
+static void post_answer(
+	struct Upstream *up, struct Slice id, const char *member, struct Slice value)
+{
+	GString *out = g_string_sized_new(value.len + id.len + 64);
+	struct JsonWriter w;
+	json_writer_init(&w, out);
+	json_begin_object(&w);
+	json_member_string(&w, "jsonrpc", "2.0");
+	json_member_raw(&w, "id", id);
+	json_member_raw(&w, member, value);
+	json_end_object(&w);
+	upstream_post(up, g_string_free(out, FALSE));
+}
+
+void upstream_reply(struct Upstream *up, struct Slice id, const char *member, struct Slice value)
+{
+	if (up->era == ERA_LEGACY && up->state == UPSTREAM_READY && !up->shut_down)
+		post_answer(up, id, member, value);
+}
+
+void upstream_notify(struct Upstream *up, const char *method, struct Slice params)
+{
+	if (up->era != ERA_LEGACY || up->state != UPSTREAM_READY || up->shut_down)
+		return;
+	GString *out = g_string_sized_new(params.len + 96);
+	struct JsonWriter w;
+	json_writer_init(&w, out);
+	json_begin_object(&w);
+	json_member_string(&w, "jsonrpc", "2.0");
+	json_member_string(&w, "method", method);
+	if (params.len > 0)
+		json_member_raw(&w, "params", params);
+	json_end_object(&w);
+	upstream_post(up, g_string_free(out, FALSE));
 }
 
 /* ---- for the other files of this folder ---- */
@@ -190,7 +243,16 @@ struct ExchangeSpec upstream_exchange_spec(
 		.idle_ms = idle_ms,
 		.limit_ms = limit_ms,
 		.max_message = up->shared.mux->max_message,
+		.channel = up->channel,
 	};
+}
+
+GError *upstream_said(struct Slice error_object)
+{
+	g_autofree char *said = json_string_dup(json_get(error_object, "message"));
+	g_autofree char *shown = text_printable(slice_of(said), SAID_BYTES);
+	return g_error_new_literal(
+		MUX_ERROR, MUX_ERROR_UPSTREAM, *shown ? shown : "it answered with an error");
 }
 
 unsigned upstream_backoff(unsigned *last_ms)
@@ -200,34 +262,47 @@ unsigned upstream_backoff(unsigned *last_ms)
 	return *last_ms / 2 + (unsigned)g_random_int_range(0, (gint32)(*last_ms / 2 + 1));
 }
 
-/* The id's own bytes go back. Requests beyond ping need an IDE that can answer them. */
+/* ping is answered here, anything else by the IDE, if it can. A modern server has nothing to ask, and what a session
+ * asked that is gone needs no answer. */
 static void serve_request(struct Upstream *up, const struct RpcMessage *message)
 {
 	if (up->era != ERA_LEGACY || up->shut_down)
 		return;
-	if (up->posts.length >= ANSWERS_MAX) {
-		log_debug(up->connector->name, "it asks too much at once");
+	bool is_ping = rpc_method_is(message, "ping");
+	if (!is_ping && up->state != UPSTREAM_READY)
 		return;
-	}
-	g_autofree char *id = slice_dup(message->id.raw);
-	if (rpc_method_is(message, "ping"))
-		upstream_post(
-			up, g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}", id));
+	if (!is_ping && up->handlers.message && up->handlers.message(up, message, up->user))
+		return;
+	if (up->posts.length >= ANSWERS_MAX)
+		log_debug(up->connector->name, "it asks too much at once");
+	else if (is_ping)
+		post_answer(up, message->id.raw, "result", SLICE("{}"));
 	else
-		upstream_post(up,
-			g_strdup_printf("{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":-32601,"
-					"\"message\":\"Method not found\"}}",
-				id));
+		post_answer(up, message->id.raw, "error",
+			SLICE("{\"code\":-32601,\"message\":\"Method not found\"}"));
+}
+
+/* Whether it is the notice that a list changed; resources and their templates share one. */
+static bool take_change(struct Upstream *up, const struct RpcMessage *message)
+{
+	bool found = false;
+	for (int kind = 0; kind < MCP_LISTS; kind++) {
+		if (!rpc_method_is(message, mcp_lists[kind].changed))
+			continue;
+		found = true;
+		upstream_list_changed(up, (enum McpList)kind);
+	}
+	return found;
 }
 
 void upstream_take_message(struct Upstream *up, const struct RpcMessage *message)
 {
 	if (message->kind == RPC_REQUEST) {
 		serve_request(up, message);
-	} else if (rpc_method_is(message, "notifications/tools/list_changed")) {
-		upstream_tools_changed(up);
-	} else if (!rpc_method_is(message, "notifications/progress") ||
-		   !upstream_calls_progress(up, message)) {
-		log_debug(up->connector->name, "a notification is for nobody");
+	} else if (rpc_method_is(message, "notifications/progress")) {
+		if (!upstream_calls_progress(up, message))
+			log_debug(up->connector->name, "progress of no call");
+	} else if (!take_change(up, message) && up->handlers.message) {
+		(void)up->handlers.message(up, message, up->user);
 	}
 }

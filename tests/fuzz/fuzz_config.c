@@ -79,6 +79,7 @@ static void check_narrower(const struct Config *whole, const struct Config *merg
 	static const unsigned audit[] = {[AUDIT_OFF] = 0, [AUDIT_ON] = 1, [AUDIT_REQUIRED] = 2};
 	static const unsigned pins[] = {[PIN_OFF] = 0, [PIN_WARN] = 1, [PIN_BLOCK] = 2};
 	g_assert_cmpuint(audit[merged->mux.audit], >=, audit[whole->mux.audit]);
+	g_assert_true(merged->mux.audit_syslog || !whole->mux.audit_syslog);
 	g_assert_cmpuint(pins[merged->mux.pin_tools], >=, pins[whole->mux.pin_tools]);
 	g_assert_cmpint(merged->mux.user_connectors, ==, whole->mux.user_connectors);
 	if (!whole->mux.user_connectors)

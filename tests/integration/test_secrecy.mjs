@@ -4,6 +4,7 @@
 // command line: it holds a state and a challenge, neither of which is a secret here.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { chownSync, existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -137,13 +138,16 @@ test('no secret is anywhere but in the keyring', async t => {
 	watch.look();
 
 	const secrets = new Set([...authority.secrets, ...strict.secrets, KEY, WRONG, PREREGISTERED.client_secret, MACHINE.client_secret]);
+	const { stdout: auditKey } = spawnSync('secret-tool', ['lookup', 'application', 'mcp-mux', 'kind', 'audit-key'],
+		{ env: { ...process.env, ...desk.keyring.env }, encoding: 'utf8' });
+	secrets.add(auditKey);
 	for (const visited of desk.browser.visits) {
 		const code = (await visited.catch(() => undefined))?.url.searchParams.get('code');
 		if (code) secrets.add(code);
 	}
 	assert.ok(secrets.size > 30, `${secrets.size} secrets`);
 	const kept = Array.from(files(desk.files.home));
-	assert.ok(kept.some(path => path.endsWith('era.json')), 'files were there to be searched');
+	for (const name of ['era.json', 'audit.jsonl']) assert.ok(kept.some(path => path.endsWith(name)), 'files were there to be searched');
 	if (process.getuid() === 0) assert.ok(watch.muxes.size > 5, 'environments of mcp-mux were read');
 	assertNowhere(secrets, [
 		...said, [mux.stderr, 'the log of serve'], [mux.messages.map(({ text }) => text).join('\n'), 'the output of serve'],

@@ -16,7 +16,8 @@ struct Office {
 /* KEYS: lines of the connector's section, `auth` among them. */
 static inline void office_init(struct Office *o, const char *keys)
 {
-	static const struct UpstreamHandlers handlers = {up_on_state, up_on_tools};
+	static const struct UpstreamHandlers handlers = {
+		up_on_state, up_on_tools, up_on_items, up_on_message};
 	struct HttpOptions http = {.max_connections = 200, .user_agent = "mcp-mux-test/1"};
 	struct Up *u = &o->u;
 	*o = (struct Office){0};
@@ -46,6 +47,7 @@ static inline void office_release(struct Office *o)
 {
 	struct Up *u = &o->u;
 	upstream_free(u->up);
+	up_forget_messages(u);
 	peer_release(&u->peer);
 	era_store_free(u->eras);
 	desk_close((void **)&o->d);

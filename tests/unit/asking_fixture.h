@@ -28,6 +28,7 @@ struct Guarded {
 	const char *wanted; /* a call with another token lacks scope */
 	guint seen; /* of oauth.hits */
 	unsigned calls; /* tools/call that were answered with a result */
+	const char *prompts; /* items of that list; NULL: it offers none */
 };
 
 struct Asker {
@@ -106,15 +107,20 @@ static inline void guarded_serve(struct Guarded *server, struct OauthHit *hit)
 			return;
 		g_autofree char *result = g_strdup_printf("\"tools\":[%s]", server->tools);
 		guarded_result(hit, result);
+	} else if (server->prompts && strcmp(method, "prompts/list") == 0) {
+		g_autofree char *result = g_strdup_printf("\"prompts\":[%s]", server->prompts);
+		guarded_result(hit, result);
 	} else if (server->hold_opening) {
 		return;
 	} else if (server->modern && strcmp(method, "server/discover") == 0) {
 		guarded_result(hit, "\"resultType\":\"complete\",\"supportedVersions\":["
 				    "\"2026-07-28\"],\"capabilities\":{\"tools\":{}}");
 	} else if (!server->modern && strcmp(method, "initialize") == 0) {
-		guarded_result(hit, "\"protocolVersion\":\"2025-11-25\",\"capabilities\":{"
-				    "\"tools\":{}},\"serverInfo\":{\"name\":\"s\",\"version\":"
-				    "\"1\"}");
+		g_autofree char *result = g_strdup_printf(
+			"\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"tools\":{}%s},"
+			"\"serverInfo\":{\"name\":\"s\",\"version\":\"1\"}",
+			server->prompts ? ",\"prompts\":{}" : "");
+		guarded_result(hit, result);
 	} else {
 		guarded_refuse(hit);
 	}

@@ -4,6 +4,8 @@
 
 #include "peer.h"
 
+#include "format/mcp_list.h"
+
 #define ADD_TOOL "{\"name\":\"add\",\"inputSchema\":{\"type\":\"object\"}}"
 #define READ_TOOL                                                                                  \
 	"{\"name\":\"look\",\"inputSchema\":{\"type\":\"object\"},\"annotations\":{"               \
@@ -40,12 +42,17 @@ static inline void peer_serve_discover(struct Peer *peer, const char *capabiliti
 	hit_result(hit, result);
 }
 
-/* Answers tools/list with one page of ITEMS. */
+/* Answers the request for a list with one page of ITEMS. */
+static inline void peer_serve_list(struct Peer *peer, enum McpList kind, const char *items)
+{
+	struct Hit *hit = peer_await(peer, mcp_lists[kind].method);
+	g_autofree char *result = g_strdup_printf("{\"%s\":[%s]}", mcp_lists[kind].member, items);
+	hit_result(hit, result);
+}
+
 static inline void peer_serve_tools(struct Peer *peer, const char *items)
 {
-	struct Hit *hit = peer_await(peer, "tools/list");
-	g_autofree char *result = g_strdup_printf("{\"tools\":[%s]}", items);
-	hit_result(hit, result);
+	peer_serve_list(peer, MCP_TOOLS, items);
 }
 
 #endif

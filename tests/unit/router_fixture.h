@@ -10,6 +10,8 @@
 
 enum { PEERS_MAX = 3 };
 
+static struct Audit *ide_audit; /* of the routers that are made from now on */
+
 struct Ide {
 	struct Fixture fixture;
 	struct HttpClient *client;
@@ -108,6 +110,7 @@ static inline void ide_start(struct Ide *ide, const char *ini, struct AuthShared
 		.config_path = "/home/me/mcp-mux.ini",
 		.pressure = ide_on_pressure,
 		.user = ide,
+		.audit = ide_audit,
 	};
 	ide->router = router_new(&options);
 }

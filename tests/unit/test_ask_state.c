@@ -18,7 +18,7 @@ static bool take(struct Router *router, const char *handle, struct AskState *out
 
 static char *add(struct Router *router, unsigned number)
 {
-	const struct AskState state = {NULL, number, 1};
+	const struct AskState state = {.number = number, .rounds = 1};
 	return ask_state_add(router, "digest", &state);
 }
 
@@ -80,11 +80,71 @@ static void they_do_not_pile_up(void **state)
 	ask_state_release(&router);
 }
 
+/* Looking changes nothing, and does not mind what it is bound to. */
+static void one_may_be_looked_at(void **state)
+{
+	struct Router router = {0};
+	struct HeldCall *const held = (struct HeldCall *)&router; /* never looked into */
+	(void)state;
+	ask_state_init(&router);
+	const struct AskState kept = {.held = held, .urls = true};
+	g_autofree char *handle = ask_state_add(&router, "other", &kept);
+	g_autofree char *raw = g_strdup_printf("\"%s\"", handle);
+	const struct McpParams params = with_state(raw);
+	for (unsigned i = 0; i < 2; i++) {
+		struct AskState seen = {0};
+		assert_true(ask_state_peek(&router, &params, &seen));
+		assert_ptr_equal(seen.held, held);
+		assert_true(seen.urls);
+	}
+	struct AskState taken = {0};
+	assert_true(ask_state_take(&router, &params, "other", &taken));
+	assert_ptr_equal(taken.held, held);
+	assert_false(ask_state_peek(&router, &params, &taken));
+	ask_state_release(&router);
+}
+
+static void one_may_be_forgotten(void **state)
+{
+	struct Router router = {0};
+	struct AskState taken = {0};
+	(void)state;
+	ask_state_init(&router);
+	g_autofree char *handle = add(&router, 1);
+	g_autofree char *other = add(&router, 2);
+	ask_state_forget(&router, handle);
+	ask_state_forget(&router, handle);
+	ask_state_forget(&router, NULL);
+	assert_false(take(&router, handle, &taken));
+	assert_true(take(&router, other, &taken));
+	ask_state_release(&router);
+}
+
+static void an_old_one_is_not_there(void **state)
+{
+	struct Router router = {0};
+	struct AskState seen = {0};
+	(void)state;
+	ask_state_init(&router);
+	g_autofree char *handle = add(&router, 1);
+	g_autofree char *raw = g_strdup_printf("\"%s\"", handle);
+	const struct McpParams params = with_state(raw);
+	clock_ahead_us += 15 * 60 * G_USEC_PER_SEC;
+	assert_false(ask_state_peek(&router, &params, &seen));
+	ask_state_release(&router);
+}
+
+static char *digest_of(const char *method, const char *name, const char *arguments, const char *uri)
+{
+	const struct McpParams params = {.name = {name ? JSON_STRING : JSON_NONE, slice_of(name)},
+		.arguments = {arguments ? JSON_OBJECT : JSON_NONE, slice_of(arguments)},
+		.uri = {uri ? JSON_STRING : JSON_NONE, slice_of(uri)}};
+	return ask_state_digest(method, &params);
+}
+
 static char *digest(const char *method, const char *name, const char *arguments)
 {
-	const struct McpParams params = {.name = {JSON_STRING, slice_of(name)},
-		.arguments = {arguments ? JSON_OBJECT : JSON_NONE, slice_of(arguments)}};
-	return ask_state_digest(method, &params);
+	return digest_of(method, name, arguments, NULL);
 }
 
 static void every_part_of_a_call_counts(void **state)
@@ -101,6 +161,11 @@ static void every_part_of_a_call_counts(void **state)
 		g_autofree char *other = digest(others[i][0], others[i][1], others[i][2]);
 		assert_string_not_equal(one, other);
 	}
+	g_autofree char *resource = digest_of("resources/read", NULL, NULL, "\"a:\"");
+	g_autofree char *other = digest_of("resources/read", NULL, NULL, "\"b:\"");
+	g_autofree char *name = digest_of("resources/read", "\"a:\"", NULL, NULL);
+	assert_string_not_equal(resource, other);
+	assert_string_not_equal(resource, name);
 }
 
 static void a_retry_loses_what_was_for_us(void **state)
@@ -125,6 +190,9 @@ int main(void)
 		cmocka_unit_test(what_is_ours_begins_so),
 		cmocka_unit_test(each_is_good_once_and_for_a_time),
 		cmocka_unit_test(they_do_not_pile_up),
+		cmocka_unit_test(one_may_be_looked_at),
+		cmocka_unit_test(one_may_be_forgotten),
+		cmocka_unit_test(an_old_one_is_not_there),
 		cmocka_unit_test(every_part_of_a_call_counts),
 		cmocka_unit_test(a_retry_loses_what_was_for_us),
 	};

@@ -40,7 +40,7 @@ static int set_up(void **state)
 	g_ptr_array_add(f->config.connectors, &f->native);
 	g_ptr_array_add(f->config.connectors, &f->beta);
 	g_ptr_array_add(f->config.connectors, &f->alpha);
-	f->catalog = catalog_new(&f->config);
+	f->catalog = catalog_new(&f->config, MCP_TOOLS);
 	*state = f;
 	return 0;
 }
@@ -96,9 +96,9 @@ static void expect_render(struct Fixture *f, bool legacy, const char *expected)
 static char *summary(struct Fixture *f)
 {
 	GString *out = g_string_new(NULL);
-	const GPtrArray *tools = catalog_tools(f->catalog);
+	const GPtrArray *tools = catalog_entries(f->catalog);
 	for (unsigned i = 0; i < tools->len; i++) {
-		const struct CatalogTool *tool = tools->pdata[i];
+		const struct CatalogEntry *tool = tools->pdata[i];
 		g_string_append_printf(out, "%s:%s=%s ", tool->connector->name, tool->tool->name,
 			tool->exposed ? tool->exposed : "-");
 	}
@@ -117,7 +117,8 @@ static void test_an_empty_catalog_renders_nothing(void **state)
 	expect_render(f, false, "");
 	expect_render(f, true, "");
 	assert_null(catalog_find(f->catalog, "x"));
-	assert_int_equal(catalog_tools(f->catalog)->len, 0);
+	assert_int_equal(catalog_entries(f->catalog)->len, 0);
+	catalog_free(NULL);
 }
 
 static void test_lists_are_in_the_order_of_the_configuration_then_bytewise(void **state)
@@ -126,11 +127,11 @@ static void test_lists_are_in_the_order_of_the_configuration_then_bytewise(void 
 	set(f, &f->alpha, TOOL("b") "," TOOL("Z") "," TOOL("a_"));
 	set(f, &f->native, TOOL("two") "," TOOL("one"));
 	set(f, &f->beta, TOOL("\xc3\xa9") "," TOOL("z"));
-	const GPtrArray *tools = catalog_tools(f->catalog);
+	const GPtrArray *tools = catalog_entries(f->catalog);
 	assert_int_equal(tools->len, 7);
 	const char *expected[] = {"one", "two", "z", "\xc3\xa9", "Z", "a_", "b"};
 	for (unsigned i = 0; i < tools->len; i++) {
-		const struct CatalogTool *tool = tools->pdata[i];
+		const struct CatalogEntry *tool = tools->pdata[i];
 		assert_string_equal(tool->tool->name, expected[i]);
 	}
 }
@@ -142,7 +143,7 @@ static void test_native_comes_first_wherever_it_is_configured(void **state)
 	f->config.connectors->pdata[0] = &f->alpha;
 	f->config.connectors->pdata[1] = &f->beta;
 	f->config.connectors->pdata[2] = &f->native;
-	f->catalog = catalog_new(&f->config);
+	f->catalog = catalog_new(&f->config, MCP_TOOLS);
 	set(f, &f->alpha, TOOL("a"));
 	set(f, &f->beta, TOOL("b"));
 	set(f, &f->native, TOOL("n"));
@@ -161,7 +162,7 @@ static void test_the_order_in_which_lists_arrive_does_not_matter(void **state)
 	g_autofree char *first = NULL;
 	for (size_t i = 0; i < G_N_ELEMENTS(orders); i++) {
 		catalog_free(f->catalog);
-		f->catalog = catalog_new(&f->config);
+		f->catalog = catalog_new(&f->config, MCP_TOOLS);
 		for (unsigned j = 0; j < 3; j++)
 			assert_true(set(f, connectors[orders[i][j]], lists[orders[i][j]]));
 		g_autofree char *now = summary(f);
@@ -181,11 +182,11 @@ static void test_hidden_tools_take_no_names(void **state)
 	set(f, &f->native, TOOL("alpha__x"));
 	set(f, &f->alpha, TOOL("x"));
 	expect_summary(f, "native:alpha__x=- alpha:x=alpha__x ");
-	const struct CatalogTool *tool = catalog_find(f->catalog, "alpha__x");
+	const struct CatalogEntry *tool = catalog_find(f->catalog, "alpha__x");
 	assert_non_null(tool);
 	assert_ptr_equal(tool->connector, &f->alpha);
 	assert_false(tool->aliased);
-	const struct CatalogTool *hidden = catalog_tools(f->catalog)->pdata[0];
+	const struct CatalogEntry *hidden = catalog_entries(f->catalog)->pdata[0];
 	assert_null(hidden->raw_exposed);
 	assert_string_equal(hidden->raw_upstream, "\"alpha__x\"");
 	assert_int_equal(hidden->decision.verdict, VERDICT_TOGGLED_OFF);
@@ -200,7 +201,7 @@ static void test_tools_are_found_by_exposed_names_alone(void **state)
 	assert_null(catalog_find(f->catalog, "alpha__"));
 	assert_null(catalog_find(f->catalog, "native__n"));
 	assert_string_equal(catalog_find(f->catalog, "n")->raw_upstream, "\"n\"");
-	const struct CatalogTool *cafe = catalog_tools(f->catalog)->pdata[1];
+	const struct CatalogEntry *cafe = catalog_entries(f->catalog)->pdata[1];
 	assert_true(cafe->aliased);
 	assert_string_equal(cafe->raw_upstream, "\"caf\\u00e9\"");
 	assert_ptr_equal(catalog_find(f->catalog, cafe->exposed), cafe);
@@ -347,7 +348,7 @@ static void test_thousands_of_tools_take_little_time(void **state)
 	assert_true(set(f, &f->alpha, tools->str));
 	assert_true(set(f, &f->beta, tools->str));
 	catalog_render(f->catalog, true);
-	assert_int_equal(catalog_tools(f->catalog)->len, 20000);
+	assert_int_equal(catalog_entries(f->catalog)->len, 20000);
 	/* It takes some 0.1 s; anything quadratic would take minutes. */
 	assert_true(g_get_monotonic_time() - start < 10 * G_USEC_PER_SEC);
 }

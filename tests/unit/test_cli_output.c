@@ -144,6 +144,27 @@ static void full_disk_is_an_error(void **state)
 	assert_non_null(strstr(text, "mcp-mux: stdout: "));
 }
 
+static void rows_that_come_later_line_up_with_those_before(void **state)
+{
+	(void)state;
+	static const enum OutputStyle plain[] = {STYLE_PLAIN, STYLE_PLAIN};
+	static const char *const wide[] = {"long name", "x"};
+	static const char *const narrow[] = {"n", "y"};
+	struct Capture c;
+	g_autoptr(Output) output = output_new();
+	g_autoptr(Table) table = table_new(2);
+	table_add(table, plain, wide);
+	table_clear(table);
+	assert_int_equal(table_rows(table), 0);
+	table_add(table, plain, narrow);
+	table_print(table, output, 0);
+	capture_begin(&c, STDOUT_FILENO);
+	bool done = output_flush(output);
+	g_autofree char *text = capture_end(&c);
+	assert_true(done);
+	assert_string_equal(text, "n          y\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +174,7 @@ int main(void)
 		cmocka_unit_test(errors_are_one_harmless_line),
 		cmocka_unit_test(exit_status_follows_the_error_code),
 		cmocka_unit_test(full_disk_is_an_error),
+		cmocka_unit_test(rows_that_come_later_line_up_with_those_before),
 	};
 	return cmocka_run_group_tests_name("cli/output", tests, NULL, NULL);
 }

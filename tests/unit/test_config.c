@@ -16,6 +16,7 @@ static void nothing_at_all_gives_the_defaults(void **state)
 		assert_int_equal(config->mux.max_result, 9 << 20);
 		assert_int_equal(config->mux.audit, AUDIT_ON);
 		assert_int_equal(config->mux.audit_arguments, AUDIT_ARGUMENTS_DIGEST);
+		assert_false(config->mux.audit_syslog);
 		assert_true(config->mux.builtin_tools);
 		assert_int_equal(config->mux.sign_in, SIGN_IN_ELICIT);
 		assert_int_equal(config->mux.pin_tools, PIN_WARN);
@@ -36,6 +37,7 @@ static void reads_every_key_of_mux(void **state)
 		"[mux]\nseparator = -x-\nmax_tool_name = 128\nlist_timeout = 1\n"
 		"connect_timeout = 600\ncall_timeout = 86400\ncall_limit = 604800\n"
 		"max_message = 1024\nmax_result = 1\naudit = required\naudit_arguments = full\n"
+		"audit_syslog = on\n"
 		"builtin_tools = off\nsign_in = never\npin_tools = block\nuser_connectors = on\n"
 		"ca_file = /a b/ca.pem\nproxy = socks5h://[::1]:1080\n");
 	assert_string_equal(config->mux.separator, "-x-");
@@ -48,6 +50,7 @@ static void reads_every_key_of_mux(void **state)
 	assert_int_equal(config->mux.max_result, 1 << 20);
 	assert_int_equal(config->mux.audit, AUDIT_REQUIRED);
 	assert_int_equal(config->mux.audit_arguments, AUDIT_ARGUMENTS_FULL);
+	assert_true(config->mux.audit_syslog);
 	assert_false(config->mux.builtin_tools);
 	assert_int_equal(config->mux.sign_in, SIGN_IN_NEVER);
 	assert_int_equal(config->mux.pin_tools, PIN_BLOCK);

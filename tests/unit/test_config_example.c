@@ -54,6 +54,7 @@ static void the_example_is_valid_with_everything_switched_on(void **state)
 	assert_int_equal(config->mux.max_result, empty->mux.max_result);
 	assert_int_equal(config->mux.audit, empty->mux.audit);
 	assert_int_equal(config->mux.audit_arguments, empty->mux.audit_arguments);
+	assert_int_equal(config->mux.audit_syslog, empty->mux.audit_syslog);
 	assert_int_equal(config->mux.builtin_tools, empty->mux.builtin_tools);
 	assert_int_equal(config->mux.sign_in, empty->mux.sign_in);
 	assert_int_equal(config->mux.pin_tools, empty->mux.pin_tools);
@@ -66,7 +67,7 @@ static void the_example_shows_every_key(void **state)
 	(void)state;
 	static const char *const keys[] = {"separator", "max_tool_name", "list_timeout",
 		"connect_timeout", "call_timeout", "call_limit", "max_message", "max_result",
-		"audit", "audit_arguments", "builtin_tools", "sign_in", "pin_tools",
+		"audit", "audit_arguments", "audit_syslog", "builtin_tools", "sign_in", "pin_tools",
 		"user_connectors", "ca_file", "proxy", "title", "description", "url", "auth",
 		"prefix", "allowed_tools", "allowed_prompts", "allowed_resources", "allowed_users",
 		"scope", "client_id", "client_metadata_url", "redirect_host", "redirect_port",

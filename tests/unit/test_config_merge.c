@@ -44,6 +44,13 @@ static void the_stricter_audit_and_pins_count(void **state)
 			assert_int_equal(config->notes->len, u < rank ? 2 : 0);
 		}
 	}
+	for (unsigned both = 0; both < 4; both++) {
+		static const char *const lines[] = {
+			"[mux]\naudit_syslog = off\n", "[mux]\naudit_syslog = on\n"};
+		g_autoptr(Config) copied = merged(lines[both & 1], lines[both >> 1]);
+		assert_int_equal(copied->mux.audit_syslog, both > 0);
+		assert_int_equal(copied->notes->len, both == 1 ? 1 : 0);
+	}
 	g_autoptr(Config) config = merged("", "[mux]\npin_tools = off\n");
 	expect_note(config, 0, "user.ini", 2,
 		"pin_tools = off has no effect: the administrator's setting is stricter");

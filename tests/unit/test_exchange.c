@@ -12,7 +12,7 @@ struct One {
 	struct Exchange *exchange;
 	struct HttpHeaders *headers;
 	unsigned done, messages;
-	bool cancel_in_done, cancel_in_message, steal;
+	bool cancel_in_done, cancel_in_message, pause_in_message, steal;
 	int status;
 	enum RpcKind kind;
 	bool has_message;
@@ -44,6 +44,10 @@ static void on_message(struct Exchange *exchange, const struct RpcMessage *messa
 	if (one->cancel_in_message) {
 		exchange_cancel(exchange);
 		exchange_cancel(exchange);
+	}
+	if (one->pause_in_message) {
+		exchange_pause(exchange);
+		exchange_resume(exchange);
 	}
 }
 
@@ -240,6 +244,120 @@ static void test_a_pause_is_no_sign_of_life(void **state)
 	one_release(&one);
 }
 
+/* ---- paused ---- */
+
+static void test_paused_clocks_stand_still(void **state)
+{
+	(void)state;
+	struct One one;
+	one_init(&one);
+	one_start(&one, true);
+	exchange_resume(one.exchange); /* nothing to resume */
+	clock_jump(&one.fixture, 9000);
+	exchange_pause(one.exchange);
+	exchange_touch(one.exchange);
+	clock_jump(&one.fixture, 3600 * 1000);
+	exchange_pause(one.exchange);
+	clock_jump(&one.fixture, 3600 * 1000);
+	assert_int_equal(one.done, 0);
+	exchange_resume(one.exchange);
+	/* The idle clock begins anew, of the limit 21 seconds are left. */
+	clock_jump(&one.fixture, 9000);
+	exchange_touch(one.exchange);
+	clock_jump(&one.fixture, 9000);
+	exchange_touch(one.exchange);
+	assert_int_equal(one.done, 0);
+	clock_jump(&one.fixture, 3100);
+	turn_until(&one.fixture, one.done, 1);
+	assert_string_equal(one.error, "not finished after 30 seconds");
+	one_release(&one);
+}
+
+static void test_silence_counts_again_after_a_pause(void **state)
+{
+	(void)state;
+	struct One one;
+	one_init(&one);
+	one_start(&one, true);
+	exchange_pause(one.exchange);
+	clock_jump(&one.fixture, 60 * 1000);
+	exchange_resume(one.exchange);
+	clock_jump(&one.fixture, 10100);
+	turn_until(&one.fixture, one.done, 1);
+	assert_string_equal(one.error, "no sign of life for 10 seconds");
+	one_release(&one);
+}
+
+/* A pause in which nothing of the limit is left. */
+static void test_a_limit_that_is_over_when_it_is_paused(void **state)
+{
+	(void)state;
+	struct One one;
+	one_init(&one);
+	one_start(&one, true);
+	clock_ahead_us += 31 * 1000 * 1000; /* the loop has not looked yet */
+	exchange_pause(one.exchange);
+	clock_jump(&one.fixture, 1000);
+	assert_int_equal(one.done, 0);
+	exchange_resume(one.exchange);
+	turn_until(&one.fixture, one.done, 1);
+	assert_string_equal(one.error, "not finished after 30 seconds");
+	one_release(&one);
+}
+
+static void test_what_happens_during_a_pause(void **state)
+{
+	(void)state;
+	for (unsigned way = 0; way < 4; way++) {
+		struct One one;
+		one_init(&one);
+		struct Hit *hit = one_start(&one, true);
+		exchange_pause(one.exchange);
+		if (way == 0) {
+			hit_reply(hit, 200, "", ANSWER);
+		} else if (way == 1) {
+			hit_cut(hit);
+		} else if (way == 2) {
+			/* A stream that ends is taken up again. */
+			hit_stream(hit, "");
+			hit_bytes(hit, "id: 1\nretry: 200\ndata:\n\n");
+			hit_stream_end(hit);
+			fixture_turn_for(&one.fixture, 20);
+			clock_jump(&one.fixture, 250);
+			hit = peer_await(&one.peer, "GET");
+			hit_stream(hit, "");
+			clock_jump(&one.fixture, 60 * 1000);
+			hit_event(hit, ANSWER);
+		} else {
+			exchange_cancel(one.exchange);
+			hit_await_close(hit);
+			assert_int_equal(one.done, 0);
+			one_release(&one);
+			continue;
+		}
+		turn_until(&one.fixture, one.done, 1);
+		assert_int_equal(one.has_message, way != 1);
+		one_release(&one);
+	}
+}
+
+/* A handler may pause what has ended. */
+static void test_paused_after_its_end(void **state)
+{
+	(void)state;
+	struct One one;
+	one_init(&one);
+	one.cancel_in_message = true;
+	one.pause_in_message = true;
+	struct Hit *hit = one_start(&one, false);
+	hit_stream(hit, "");
+	hit_event(hit, NOTICE);
+	turn_until(&one.fixture, one.messages, 1);
+	clock_jump(&one.fixture, 60 * 1000);
+	assert_int_equal(one.done, 0);
+	one_release(&one);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +369,11 @@ int main(void)
 		cmocka_unit_test(test_nobody_listens_to_messages),
 		cmocka_unit_test(test_touching_puts_the_silence_off),
 		cmocka_unit_test(test_a_pause_is_no_sign_of_life),
+		cmocka_unit_test(test_paused_clocks_stand_still),
+		cmocka_unit_test(test_silence_counts_again_after_a_pause),
+		cmocka_unit_test(test_a_limit_that_is_over_when_it_is_paused),
+		cmocka_unit_test(test_what_happens_during_a_pause),
+		cmocka_unit_test(test_paused_after_its_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -252,6 +252,32 @@ static void bad_headers_are_refused_and_nothing_is_added(void **state)
 	http_headers_unref(NULL);
 }
 
+static void a_header_that_is_replaced(void **state)
+{
+	(void)state;
+	struct Http http;
+	struct Call call;
+	http_init(&http, answer_each, NULL);
+	call_init(&call, &http);
+	struct HttpHeaders *headers = http_headers_new();
+	assert_true(http_headers_add(headers, "X-One", "first", NULL));
+	assert_true(http_headers_add(headers, "X-Other", "stays", NULL));
+	assert_true(http_headers_add(headers, "x-one", "", NULL));
+	assert_true(http_headers_add(headers, "X-One-More", "stays too", NULL));
+	assert_true(http_headers_replace(headers, "X-ONE", "second", NULL));
+	assert_true(http_headers_replace(headers, "X-New", "third", NULL));
+	assert_false(http_headers_replace(headers, "X-Other", "\n", NULL)); /* nothing changes */
+	run_post(&call, HTTP_GET, headers, (struct Slice){0});
+	const char *log = http.server.log->str;
+	assert_non_null(strstr(log, "\r\nX-Other: stays\r\nX-One-More: stays too\r\n"
+				    "X-ONE: second\r\nX-New: third\r\n"));
+	assert_null(strstr(log, "first"));
+	assert_null(strstr(log, "x-one"));
+	http_headers_unref(headers);
+	call_release(&call);
+	http_release(&http);
+}
+
 /* ---- failures ---- */
 
 static void cut_length(struct ScriptedConnection *c)
@@ -536,6 +562,7 @@ int main(void)
 		cmocka_unit_test(methods_headers_and_bodies_are_sent_and_forgotten),
 		cmocka_unit_test(a_large_body_waits_for_no_permission),
 		cmocka_unit_test(bad_headers_are_refused_and_nothing_is_added),
+		cmocka_unit_test(a_header_that_is_replaced),
 		cmocka_unit_test(broken_answers_are_told_as_broken),
 		cmocka_unit_test(a_refused_connection_is_unreachable_and_unsent),
 		cmocka_unit_test(unusable_urls_are_unreachable),

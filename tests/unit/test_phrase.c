@@ -143,7 +143,7 @@ static void test_the_name_and_the_clients_own_info(void **state)
 	up_open_modern(&u, QUIET_TOOLS, ADD_TOOL);
 	static const char message[] = SAID "{\"arguments\":{},\"name\":\"c_x\"}}";
 	static const struct UpstreamCallHandlers handlers = {
-		ask_on_answer, ask_on_failed, ask_on_progress, NULL};
+		ask_on_answer, ask_on_failed, ask_on_progress, NULL, NULL};
 	struct RpcMessage rpc;
 	struct McpParams params;
 	const char *why;
@@ -252,7 +252,7 @@ static void test_a_header_mismatch_awaits_a_list_asked_for_after_it(void **state
 	struct Up u;
 	up_init(&u);
 	up_open_modern(&u, QUIET_TOOLS, ADD_TOOL);
-	upstream_refresh_tools(u.up);
+	upstream_refresh(u.up, MCP_TOOLS);
 	struct Hit *early = peer_await(&u.peer, "tools/list");
 	struct Ask ask = {0};
 	ask_start(&u, &ask, ERA_LEGACY, CALL_REGION("eu"));

@@ -257,6 +257,56 @@ static void test_names_have_lists_of_their_own_kind_and_no_toggles(void **state)
 	connector_free(connector);
 }
 
+/* A server would read them as something else than what the glob says. */
+static void test_no_glob_admits_a_uri_that_leads_elsewhere(void **state)
+{
+	(void)state;
+	struct ConnectorConfig *connector = connector_new(false);
+	set_list(&connector->allowed[ALLOW_RESOURCES], LIST_LINE,
+		RULES("file:///a/*", "file:///a/../b", "x:*"));
+	static const char *const refused[] = {"file:///a/../c", "file:///a/..", "file:///a/./c",
+		"file:///a/%2e%2E/c", "file:///a/.%2e", "file:///a/b%2f..%2Fc", "file:///a/..\\c",
+		"file:///a/%5c..%5C", "file:///a/..?x", "file:///a/..#x", "file:///a/b?at=../c",
+		"file:///a/%zz", "file:///a/%00", "x:..", "x:../b", "x:a/../b"};
+	for (size_t i = 0; i < G_N_ELEMENTS(refused); i++) {
+		if (policy_name(connector, ALLOW_RESOURCES, refused[i]).verdict !=
+			VERDICT_NOT_ALLOWED)
+			fail_msg("%s was admitted", refused[i]);
+	}
+	static const char *const fine[] = {"file:///a/b..c", "file:///a/...", "file:///a/.b",
+		"file:///a/b.", "file:///a/{+path}", "file:///a/%20", "x:a"};
+	for (size_t i = 0; i < G_N_ELEMENTS(fine); i++)
+		expect(policy_name(connector, ALLOW_RESOURCES, fine[i]), VERDICT_EXPOSED,
+			fine[i][0] == 'x' ? "x:*" : "file:///a/*",
+			fine[i][0] == 'x' ? LIST_LINE + 2 : LIST_LINE);
+	/* By its exact text it is meant. */
+	expect(policy_name(connector, ALLOW_RESOURCES, "file:///a/../b"), VERDICT_EXPOSED,
+		"file:///a/../b", LIST_LINE + 1);
+	connector_free(connector);
+	/* A class and the default say nothing of URIs, and prompts have none. */
+	connector = connector_new(true);
+	set_list(&connector->allowed[ALLOW_PROMPTS], LIST_LINE, RULES("a/*"));
+	expect(policy_name(connector, ALLOW_RESOURCES, "file:///a/../c"), VERDICT_EXPOSED, NULL,
+		SECTION_LINE);
+	expect(policy_name(connector, ALLOW_PROMPTS, "a/../c"), VERDICT_EXPOSED, "a/*", LIST_LINE);
+	set_list(&connector->narrowed[ALLOW_RESOURCES], NARROWED_LINE, RULES("@all"));
+	expect(policy_name(connector, ALLOW_RESOURCES, "file:///a/../c"), VERDICT_EXPOSED, "@all",
+		NARROWED_LINE);
+	connector_free(connector);
+}
+
+static void test_an_invalid_item_is_hidden_whatever_the_rules(void **state)
+{
+	(void)state;
+	struct ConnectorConfig *connector = connector_new(true);
+	struct Item item = {.key = (char *)"p"};
+	expect(policy_item(connector, ALLOW_PROMPTS, &item), VERDICT_EXPOSED, NULL, SECTION_LINE);
+	item.invalid = (char *)"why";
+	expect(policy_item(connector, ALLOW_PROMPTS, &item), VERDICT_INVALID, NULL, SECTION_LINE);
+	assert_true(policy_item(connector, ALLOW_PROMPTS, &item).allowed);
+	connector_free(connector);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +322,8 @@ int main(void)
 		cmocka_unit_test(test_of_equally_specific_toggles_the_later_wins),
 		cmocka_unit_test(test_an_invalid_tool_is_hidden_whatever_the_rules),
 		cmocka_unit_test(test_names_have_lists_of_their_own_kind_and_no_toggles),
+		cmocka_unit_test(test_no_glob_admits_a_uri_that_leads_elsewhere),
+		cmocka_unit_test(test_an_invalid_item_is_hidden_whatever_the_rules),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -511,8 +511,12 @@ static int act(const char *role, char *url)
 		for (;;)
 			pause();
 	}
-	struct AuthShared shared = {fixture.loop, http_client_new(fixture.loop, &options, NULL),
-		keyring_new(false, NULL, NULL), &mux};
+	struct AuthShared shared = {
+		.loop = fixture.loop,
+		.http = http_client_new(fixture.loop, &options, NULL),
+		.keyring = keyring_new(false, NULL, NULL),
+		.mux = &mux,
+	};
 	struct Desk d = {.a = {.fixture = fixture, .shared = shared, .connector = connector}};
 	struct Want w = {0};
 	d.credential = credential_new(&shared, &connector, NULL, NULL);

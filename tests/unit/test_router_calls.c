@@ -126,7 +126,8 @@ static void test_modern_results_for_a_legacy_ide(void **state)
 		assert_string_equal(answer, wanted);
 	}
 	static const char *const refused[][2] = {
-		{"{\"resultType\":\"input_required\",\"inputRequests\":{}}", "asks for more input"},
+		{"{\"resultType\":\"input_required\"}",
+			"input_required: neither inputRequests nor requestState"},
 		{"{\"resultType\":\"other\"}", "a kind of result that is not known"},
 		{"{\"resultType\":5}", "a kind of result that is not known"},
 	};

@@ -191,6 +191,41 @@ static void test_a_list_over_max_result(void **state)
 	g_autofree char *answer = ide_list(&ide);
 	assert_has(answer, "-32603");
 	assert_has(answer, "max_result");
+	/* When it shrinks, the IDE is told so. */
+	clock_jump(&ide.fixture, 6000);
+	g_free(ide_list(&ide));
+	peer_serve_tools(&ide.peers[0], TOOL("x"));
+	g_free(ide_notice(&ide, LIST_CHANGED));
+	g_autofree char *small = ide_list(&ide);
+	assert_has(small, "a__x");
+	ide_release(&ide);
+}
+
+/* It has what it would be told of. */
+static void test_no_notice_of_what_the_ide_has_been_given(void **state)
+{
+	(void)state;
+	struct Ide ide;
+	ide_init(&ide, CONNECTOR("a", "@0") CONNECTOR("b", "@1"));
+	ide_initialize(&ide, "2025-11-25");
+	ide_serve_legacy(&ide, 0, TOOL("x"));
+	ide_say(&ide, LEGACY("1", "tools/list", ""));
+	hit_reply(peer_await(&ide.peers[1], "initialize"), 429, "", "");
+	g_free(ide_answer(&ide, "1"));
+	clock_jump(&ide.fixture, 1100);
+	peer_serve_initialize(&ide.peers[1], "2025-11-25", NULL, QUIET_TOOLS);
+	struct Hit *list = peer_await(&ide.peers[1], "tools/list");
+	hit_result(list, "{\"tools\":[" TOOL("y") "]}");
+	/* It is known, and not told of yet. */
+	for (unsigned i = 0; i < PATIENCE_MS; i++) {
+		g_autofree char *answer = ide_list(&ide);
+		if (strstr(answer, "b__y"))
+			break;
+		fixture_turn_for(&ide.fixture, 1);
+	}
+	fixture_turn_for(&ide.fixture, 60);
+	g_free(ide_find(&ide, "method", "\"" LIST_CHANGED "\"")); /* unless it was quicker */
+	ide_hear_nothing(&ide);
 	ide_release(&ide);
 }
 
@@ -276,72 +311,6 @@ static void test_schemas_that_legacy_clients_cannot_take(void **state)
 	ide_release(&ide);
 }
 
-/* ---- subscriptions ---- */
-
-#define LISTEN(id, filter) MODERN(id, "subscriptions/listen", ",\"notifications\":" filter)
-#define SUBSCRIPTION(id) "\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":" id "}"
-#define ACKNOWLEDGED "notifications/subscriptions/acknowledged"
-
-static void test_subscriptions_get_tagged_notices(void **state)
-{
-	(void)state;
-	struct Ide ide;
-	ide_init(&ide, CONNECTOR("a", "@0"));
-	ide_say(&ide, LISTEN("\"l\\u0031\"", "{\"toolsListChanged\":true,\"promptsListChanged\":"
-					     "true,\"resourceSubscriptions\":[\"x:\"]}"));
-	g_autofree char *first = ide_notice(&ide, ACKNOWLEDGED);
-	assert_has(first,
-		SUBSCRIPTION("\"l\\u0031\"") ",\"notifications\":{\"toolsListChanged\":true}");
-	ide_say(&ide, LISTEN("2", "{\"toolsListChanged\":false}"));
-	g_autofree char *second = ide_notice(&ide, ACKNOWLEDGED);
-	assert_has(second, SUBSCRIPTION("2") ",\"notifications\":{}");
-	ide_say(&ide, LISTEN("3", "{\"toolsListChanged\":true}"));
-	g_free(ide_notice(&ide, ACKNOWLEDGED));
-	ide_serve_modern(&ide, 0, TOOL("x"));
-	char *tagged[2];
-	for (unsigned i = 0; i < 2; i++)
-		tagged[i] = ide_notice(&ide, LIST_CHANGED);
-	assert_has(tagged[0], SUBSCRIPTION("\"l\\u0031\""));
-	assert_has(tagged[1], SUBSCRIPTION("3"));
-	g_free(tagged[0]);
-	g_free(tagged[1]);
-	ide_hear_nothing(&ide);
-	/* One is ended by the IDE, without an answer. */
-	ide_say(&ide, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{"
-		      "\"requestId\":\"l1\"}}");
-	ide_hear_nothing(&ide);
-	/* At teardown the result comes first, then the cancellation. */
-	router_shutdown(ide.router);
-	turn_until(&ide.fixture, ide.heard, 9);
-	static const char *const ends[] = {"3", "2"};
-	for (unsigned i = 0; i < 2; i++) {
-		const char *result = ide.lines->pdata[5 + 2 * i];
-		const char *cancelled = ide.lines->pdata[6 + 2 * i];
-		g_autofree char *id =
-			g_strdup_printf("\"id\":%s,\"result\":{\"resultType\":\"complete\","
-					"\"_meta\":{\"io.modelcontextprotocol/"
-					"subscriptionId\":%s}}",
-				ends[i], ends[i]);
-		g_autofree char *request = g_strdup_printf("\"requestId\":%s", ends[i]);
-		assert_has(result, id);
-		assert_has(cancelled, "notifications/cancelled");
-		assert_has(cancelled, request);
-	}
-	ide_release(&ide);
-}
-
-static void test_wrong_filters(void **state)
-{
-	(void)state;
-	struct Ide ide;
-	ide_init(&ide, "");
-	ide_exchange(&ide, LISTEN("1", "5"), "1", "-32602");
-	ide_exchange(&ide, MODERN("2", "subscriptions/listen", ""), "2", "-32602");
-	ide_say(&ide, LISTEN("1", "{}")); /* the id is free again */
-	g_free(ide_notice(&ide, ACKNOWLEDGED));
-	ide_release(&ide);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -354,11 +323,10 @@ int main(void)
 		cmocka_unit_test(test_toggles_and_allow_lists_hide),
 		cmocka_unit_test(test_a_cursor_is_nobodys),
 		cmocka_unit_test(test_a_list_over_max_result),
+		cmocka_unit_test(test_no_notice_of_what_the_ide_has_been_given),
 		cmocka_unit_test(test_a_list_may_be_the_first_request),
 		cmocka_unit_test(test_the_list_is_fresh_as_long_as_its_parts),
 		cmocka_unit_test(test_schemas_that_legacy_clients_cannot_take),
-		cmocka_unit_test(test_subscriptions_get_tagged_notices),
-		cmocka_unit_test(test_wrong_filters),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -157,7 +157,7 @@ static void test_late_refusals_of_an_old_token(void **state)
 	struct Hit *stream = peer_await(&o.u.peer, "subscriptions/listen");
 	plea_start(&o, &plea);
 	struct Hit *call = peer_await(&o.u.peer, "tools/call");
-	upstream_refresh_tools(o.u.up);
+	upstream_refresh(o.u.up, MCP_TOOLS);
 	struct Hit *list = peer_await(&o.u.peer, "tools/list");
 	office_refuse(call);
 	office_serve_call(&o);

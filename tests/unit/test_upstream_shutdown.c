@@ -31,7 +31,13 @@ static void test_shutdown_in_every_state(void **state)
 		unsigned states = u.states;
 		upstream_shutdown(u.up);
 		upstream_shutdown(u.up);
-		if (stage == 2 || stage == 3) {
+		if (stage == 1) { /* the session that comes now would be left behind */
+			assert_false(upstream_is_quiet(u.up));
+			g_autofree char *text = result_text(
+				hit, "{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{}}");
+			hit_reply(g_steal_pointer(&hit), 200, "Mcp-Session-Id: S\r\n", text);
+		}
+		if (stage >= 1 && stage <= 3) {
 			assert_false(upstream_is_quiet(u.up));
 			struct Hit *last = peer_await(&u.peer, "DELETE");
 			assert_header(last, "Mcp-Session-Id", "S");
@@ -49,6 +55,23 @@ static void test_shutdown_in_every_state(void **state)
 		assert_int_equal(u.states, states);
 		upstream_open(u.up, ERA_LEGACY);
 		peer_await_none(&u.peer, "initialize");
+		up_release(&u);
+	}
+}
+
+static void test_shutdown_before_a_handshake_that_brings_no_session(void **state)
+{
+	(void)state;
+	for (unsigned status = 200; status <= 500; status += 300) {
+		struct Up u;
+		up_init(&u);
+		upstream_open(u.up, ERA_LEGACY);
+		struct Hit *hit = peer_await(&u.peer, "initialize");
+		upstream_shutdown(u.up);
+		hit_reply(hit, (int)status, "", "");
+		while (!upstream_is_quiet(u.up))
+			fixture_turn_for(&u.fixture, 1);
+		peer_await_none(&u.peer, "DELETE");
 		up_release(&u);
 	}
 }
@@ -85,6 +108,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shutdown_in_every_state),
+		cmocka_unit_test(test_shutdown_before_a_handshake_that_brings_no_session),
 		cmocka_unit_test(test_freed_while_it_opens),
 		cmocka_unit_test(test_a_delete_that_hangs_is_given_up),
 	};

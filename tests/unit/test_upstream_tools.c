@@ -1,6 +1,8 @@
 /* An upstream's tools: gathered page by page, fetched again in time, kept when that fails. */
 #include "upstream_fixture.h"
 
+#include "upstream/internal.h"
+
 #define TOOL(name) "{\"name\":\"" name "\",\"inputSchema\":{\"type\":\"object\"}}"
 
 static void open_until_list(struct Up *u)
@@ -126,8 +128,8 @@ static void test_the_last_good_list_stays(void **state)
 	open_until_list(&u);
 	up_serve_tools(&u, ADD_TOOL);
 	up_await_settled(&u);
-	upstream_refresh_tools(u.up);
-	upstream_refresh_tools(u.up); /* under way already */
+	upstream_refresh(u.up, MCP_TOOLS);
+	upstream_refresh(u.up, MCP_TOOLS); /* under way already */
 	hit_reply(peer_await(&u.peer, "tools/list"), 500, "", "");
 	while (!upstream_error(u.up))
 		turn_until(&u.fixture, u.states, u.states + 1);
@@ -233,7 +235,7 @@ static void test_a_change_while_a_list_is_fetched(void **state)
 	up_release(&u);
 }
 
-/* Each fetch is followed by a notice: the pauses between them double. */
+/* Each fetch is followed by a notice: after the first few the pauses between them double. */
 static void test_a_server_whose_tools_change_all_the_time(void **state)
 {
 	(void)state;
@@ -242,7 +244,7 @@ static void test_a_server_whose_tools_change_all_the_time(void **state)
 	struct Up u;
 	open_until_list(&u);
 	unsigned pause = 500;
-	for (unsigned i = 0; i < 9; i++) {
+	for (unsigned i = 1; i <= 12; i++) {
 		struct Hit *hit = peer_await(&u.peer, "tools/list");
 		unsigned states = u.states;
 		hit_stream(hit, "");
@@ -252,7 +254,25 @@ static void test_a_server_whose_tools_change_all_the_time(void **state)
 		clock_jump(&u.fixture, pause - 100);
 		peer_await_none(&u.peer, "tools/list");
 		clock_jump(&u.fixture, 110);
-		pause = MIN(2 * pause, 60000);
+		if (i >= 4)
+			pause = MIN(2 * pause, 60000);
+	}
+	up_release(&u);
+}
+
+/* Three changes within a second or two, as people make them: none waits for longer than half a second. */
+static void test_the_first_changes_are_heard_soon(void **state)
+{
+	(void)state;
+	struct Up u;
+	open_until_list(&u);
+	up_serve_tools(&u, TOOL("a"));
+	up_await_settled(&u);
+	for (unsigned i = 0; i < 3; i++) {
+		clock_jump(&u.fixture, 600);
+		upstream_list_changed(u.up, MCP_TOOLS);
+		up_serve_tools(&u, i % 2 ? TOOL("a") : TOOL("b"));
+		up_await_tools(&u, i + 2);
 	}
 	up_release(&u);
 }
@@ -291,20 +311,20 @@ static void test_freshness_by_the_servers_word(void **state)
 	hit_result(peer_await(&u.peer, "tools/list"),
 		"{\"tools\":[" ADD_TOOL "],\"ttlMs\":60000,\"cacheScope\":\"public\"}");
 	up_await_settled(&u);
-	assert_in_range(upstream_tools_fresh_ms(u.up), 50000, 60000);
+	assert_in_range(upstream_fresh_ms(u.up, MCP_TOOLS), 50000, 60000);
 	clock_jump(&u.fixture, 59000);
-	upstream_refresh_stale_tools(u.up);
+	upstream_refresh_stale(u.up, MCP_TOOLS);
 	peer_await_none(&u.peer, "tools/list");
 	clock_jump(&u.fixture, 1100);
-	assert_int_equal(upstream_tools_fresh_ms(u.up), 0);
-	upstream_refresh_stale_tools(u.up);
+	assert_int_equal(upstream_fresh_ms(u.up, MCP_TOOLS), 0);
+	upstream_refresh_stale(u.up, MCP_TOOLS);
 	hit_result(peer_await(&u.peer, "tools/list"), "{\"tools\":[" ADD_TOOL "]}");
 	fixture_turn_for(&u.fixture, 20);
-	upstream_refresh_stale_tools(u.up); /* fetched a moment ago */
+	upstream_refresh_stale(u.up, MCP_TOOLS); /* fetched a moment ago */
 	peer_await_none(&u.peer, "tools/list");
 	assert_int_equal(u.tools, 1);
 	clock_jump(&u.fixture, 5100);
-	upstream_refresh_stale_tools(u.up);
+	upstream_refresh_stale(u.up, MCP_TOOLS);
 	peer_await(&u.peer, "tools/list");
 	up_release(&u);
 }
@@ -355,6 +375,7 @@ int main(void)
 		cmocka_unit_test(test_a_broken_list_is_asked_for_again_once),
 		cmocka_unit_test(test_a_change_while_a_list_is_fetched),
 		cmocka_unit_test(test_a_server_whose_tools_change_all_the_time),
+		cmocka_unit_test(test_the_first_changes_are_heard_soon),
 		cmocka_unit_test(test_a_page_that_finds_the_session_gone_renews_it_once),
 		cmocka_unit_test(test_freshness_by_the_servers_word),
 		cmocka_unit_test(test_tools_with_broken_annotations_are_marked),

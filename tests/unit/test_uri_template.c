@@ -186,16 +186,31 @@ static void test_what_is_no_template_is_refused(void **state)
 	(void)state;
 	static const char *const texts[] = {"{", "}", "a}", "a{", "{}", "{x", "{+}", "{x,}", "{,x}",
 		"{x,,y}", "{x y}", "{x{y}}", "{+ x}", "{=x}", "{!x}", "{@x}", "{|x}", "{,}",
-		"{++x}", "{-x}", "{a-b}", "{é}", "{x.}", "{.x.}", "{x..y}", "{%2}", "{x%zz}",
-		"{x:}", "{x:0}", "{x:01}", "{x:10000}", "{x:99999999999}", "{x:a}", "{x:-1}",
-		"{x*:1}", "{x:1*}", "{x**}", "{*}", "a b", "a\"b", "a<b", "a>b", "a\\b", "a^b",
-		"a`b", "a|b", "a\nb", "a\x7f", "a\xc2\x85", "100%", "%2", "%zz", "a\xff",
-		"{x\xff}"};
+		"{++x}", "{é}", "{x/y}", "{x=y}", "{x$}", "{~x}", "{x:}", "{x:0}", "{x:01}",
+		"{x:10000}", "{x:99999999999}", "{x:a}", "{x:-1}", "{x*:1}", "{x:1*}", "{x**}",
+		"{*}", "a b", "a\"b", "a<b", "a>b", "a\\b", "a^b", "a`b", "a|b", "a\nb", "a\x7f",
+		"a\xc2\x85", "100%", "%2", "%zz", "a\xff", "{x\xff}"};
 	for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
 		expect_no_template(texts[i]);
 	static const char *const fine[] = {"{x_1}", "{%20a.b%41}", "{x:1,y*}", "{1}", "{_}"};
 	for (size_t i = 0; i < G_N_ELEMENTS(fine); i++)
 		assert_false(matches(fine[i], ""));
+}
+
+/* As servers write them, whatever RFC 6570 says of names. */
+static void test_names_may_be_any_row_of_their_characters(void **state)
+{
+	(void)state;
+	static const char *const odd[] = {"{user-id}", "{-x}", "{x.}", "{x..y}", "{%2}", "{x%zz}",
+		"{-}", "{%}", "{a-b:3}", "{a-b,c-d}"};
+	for (size_t i = 0; i < G_N_ELEMENTS(odd); i++) {
+		assert_true(matches(odd[i], "1"));
+		assert_false(matches(odd[i], ""));
+	}
+	EXPECT_MATCH({"u://{user-id}/{repo-name}", "u://7/x"},
+		{"u{?page-size,-}", "u?page-size=1&-=2"}, {"u{/a-b*}", "u/1/2"}, {"{.x.}", ".1"},
+		{"{..x}", ".1"});
+	EXPECT_NO_MATCH({"u://{user-id}", "u://"}, {"u{?page-size}", "u?page=1"});
 }
 
 static char *repeated(const char *unit, unsigned n, const char *end)
@@ -282,6 +297,7 @@ int main(void)
 		cmocka_unit_test(test_exploded_variables_are_any_pairs),
 		cmocka_unit_test(test_prefixes_bound_values_by_characters),
 		cmocka_unit_test(test_what_is_no_template_is_refused),
+		cmocka_unit_test(test_names_may_be_any_row_of_their_characters),
 		cmocka_unit_test(test_templates_are_bounded),
 		cmocka_unit_test(test_uris_are_bounded),
 		cmocka_unit_test(test_hostile_templates_take_no_time),

@@ -17,6 +17,12 @@ struct Up {
 	struct Upstream *up;
 	unsigned states, tools; /* times the handlers were called */
 	bool inside; /* a function of upstream.h runs that must not call back */
+	unsigned items[MCP_LISTS]; /* times that `items` was called for a kind */
+	unsigned messages; /* that came to `message` */
+	char *message; /* the last of them */
+	char *message_id; /* its raw id, "" for none */
+	bool takes_requests; /* what `message` says */
+	GString *said; /* all of them, a line each */
 };
 
 static inline void up_on_state(struct Upstream *upstream, void *user)
@@ -33,10 +39,35 @@ static inline void up_on_tools(struct Upstream *upstream, void *user)
 	u->tools++;
 }
 
+static inline void up_on_items(struct Upstream *upstream, enum McpList kind, void *user)
+{
+	struct Up *u = user;
+	(void)upstream;
+	assert_false(u->inside);
+	u->items[kind]++;
+}
+
+static inline bool up_on_message(
+	struct Upstream *upstream, const struct RpcMessage *message, void *user)
+{
+	struct Up *u = user;
+	(void)upstream;
+	u->messages++;
+	g_free(u->message);
+	u->message = slice_dup(message->text);
+	if (!u->said)
+		u->said = g_string_new(NULL);
+	g_string_append_printf(u->said, "%s\n", u->message);
+	g_free(u->message_id);
+	u->message_id = slice_dup(message->id.raw);
+	return u->takes_requests;
+}
+
 /* KEYS: more lines of the connector's section. */
 static inline void up_init_with(struct Up *u, const char *keys)
 {
-	static const struct UpstreamHandlers handlers = {up_on_state, up_on_tools};
+	static const struct UpstreamHandlers handlers = {
+		up_on_state, up_on_tools, up_on_items, up_on_message};
 	struct HttpOptions http = {.max_connections = 200, .user_agent = "mcp-mux-test/1"};
 	*u = (struct Up){0};
 	fixture_init(&u->fixture);
@@ -58,10 +89,19 @@ static inline void up_init(struct Up *u)
 	up_init_with(u, "auth = none");
 }
 
+static inline void up_forget_messages(struct Up *u)
+{
+	g_clear_pointer(&u->message, g_free);
+	g_clear_pointer(&u->message_id, g_free);
+	if (u->said)
+		g_string_free(g_steal_pointer(&u->said), TRUE);
+}
+
 static inline void up_release(struct Up *u)
 {
 	upstream_free(u->up);
 	http_client_free(u->client);
+	up_forget_messages(u);
 	peer_release(&u->peer);
 	era_store_free(u->eras);
 	config_free(u->config);
@@ -84,6 +124,18 @@ static inline void up_await_settled(struct Up *u)
 static inline void up_await_tools(struct Up *u, unsigned wanted)
 {
 	turn_until(&u->fixture, u->tools, wanted);
+}
+
+/* Waits for the news of another list of KIND. */
+static inline void up_await_items(struct Up *u, enum McpList kind, unsigned wanted)
+{
+	turn_until(&u->fixture, u->items[kind], wanted);
+}
+
+/* Waits until so many messages have come to `message` in all. */
+static inline void up_await_messages(struct Up *u, unsigned wanted)
+{
+	turn_until(&u->fixture, u->messages, wanted);
 }
 
 /* Long enough after the last fetch for a notice of a change to be heard at once. */
@@ -199,7 +251,7 @@ static inline void ask_on_progress(
 static inline void ask_start(struct Up *u, struct Ask *ask, enum Era era, const char *message)
 {
 	static const struct UpstreamCallHandlers handlers = {
-		ask_on_answer, ask_on_failed, ask_on_progress, NULL};
+		.answer = ask_on_answer, .failed = ask_on_failed, .progress = ask_on_progress};
 	struct RpcMessage rpc;
 	struct McpParams params;
 	const char *why;
