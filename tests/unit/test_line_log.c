@@ -416,8 +416,10 @@ static void processes_that_are_killed_tear_no_line_of_others(void **state)
 			struct LineLog *own = open_log(place, 1 << 30);
 			g_autofree char *line = g_strnfill(20000, 'x');
 			line[19999] = '\n';
-			for (;;)
+			for (;;) {
 				line_log_append(own, (struct Slice){line, 20000}, NULL);
+				g_usleep(1000); /* who writes without end keeps others from it */
+			}
 		}
 		for (unsigned i = 0; i < 50; i++, mine++)
 			append(log, "mine\n");
