@@ -38,7 +38,7 @@ for (const [kind, { era }] of Object.entries(clients)) {
 			assert.equal(text(failed), 'it failed');
 
 			if (streams) {
-				const progress = [];
+				const progress = upstream.seen.progress = [];
 				const steps = await client.callTool({ name: 'up__steps', arguments: { n: 3 } }, ...callOptions(kind, {
 					onprogress: p => progress.push(p.progress),
 				}));

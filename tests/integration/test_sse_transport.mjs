@@ -26,7 +26,7 @@ for (const kind of Object.keys(clients)) {
 		const failed = await client.callTool({ name: 'up__fail', arguments: {} });
 		assert.equal(failed.isError, true);
 
-		const progress = [];
+		const progress = upstream.seen.progress = [];
 		const steps = await client.callTool({ name: 'up__steps', arguments: { n: 3 } },
 			...callOptions(kind, { onprogress: p => progress.push(p.progress) }));
 		assert.equal(text(steps), 'done');

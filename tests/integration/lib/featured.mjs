@@ -9,7 +9,7 @@
 //   sessions()    a handle on each open session for what happens outside of calls: ping, ask, say, visited
 
 import { z } from 'zod';
-import { atEnd, sleep } from './raw.mjs';
+import { atEnd, sleep, until } from './raw.mjs';
 import { listen } from './upstreams.mjs';
 import { Wire, tapHttp } from './wire.mjs';
 
@@ -99,12 +99,14 @@ function hang(seen, signal) {
 	}));
 }
 
-async function steps({ n }, { token, notify }) {
+async function steps(seen, { n }, { token, notify }) {
 	for (let progress = 1; progress <= n && token !== undefined; progress++) {
 		await notify({ method: 'notifications/progress',
 			params: { progressToken: token, progress, total: n, message: `step ${progress}` } });
-		await sleep(30); // the SDK's clients lose progress that comes in one read with the answer
+		await sleep(30);
 	}
+	// The SDK's clients lose progress that comes in one read with the answer, which may wait for what a test gathers.
+	if (seen.progress) await until(() => seen.progress.length >= n, 'the client to hear of all progress');
 	return said('done');
 }
 
@@ -133,7 +135,7 @@ export function tools(seen) {
 			for (const level of LEVELS) await log(level, { level });
 			return said('logged');
 		}],
-		steps: [{ description: 'Tells of its progress', inputSchema: { n: z.number() } }, steps],
+		steps: [{ description: 'Tells of its progress', inputSchema: { n: z.number() } }, (args, call) => steps(seen, args, call)],
 		visit_first: [{ description: 'Wants a URL visited' }, (args, call) => call.visit(async () => said('visited'))],
 	};
 }

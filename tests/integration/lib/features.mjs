@@ -310,8 +310,8 @@ const asking = {
 };
 
 const calling = {
-	async 'progress'({ ide, name }) {
-		const heard = [];
+	async 'progress'({ ide, upstream, name }) {
+		const heard = upstream.seen.progress = [];
 		await ide.call(name('steps'), { n: 3 }, { onprogress: ({ progress, total, message }) => heard.push([progress, total, message]) });
 		assert.deepEqual(heard, [[1, 3, 'step 1'], [2, 3, 'step 2'], [3, 3, 'step 3']]);
 	},

@@ -54,9 +54,10 @@ function toolset(seen) {
 		steps: [{ n: z.number() }, async ({ n }, { notify, token }) => {
 			for (let i = 1; i <= n && token !== undefined; i++) {
 				await notify({ method: 'notifications/progress', params: { progressToken: token, progress: i, total: n } });
-				// The SDK's clients lose progress that comes in one read with the answer.
 				await sleep(30);
 			}
+			// The SDK's clients lose progress that comes in one read with the answer, which may wait for what a test gathers.
+			if (seen.progress) await until(() => seen.progress.length >= n, 'the client to hear of all progress');
 			return reply('done');
 		}],
 	};
