@@ -95,20 +95,23 @@ void telling_end_unopened(struct Asking *asking, struct Request *request)
 
 /* ---- the IDE is asked ---- */
 
-/* {"mode":"url",…}: the parameters of elicitation/create in both eras. */
-static void write_elicitation(
-	struct JsonWriter *w, const struct Asking *asking, const char *elicitation_id)
+/* {"mode":"url",…}: the parameters of elicitation/create in both eras, for g_free. */
+static char *elicitation(const struct Asking *asking, const char *elicitation_id)
 {
 	g_autofree char *title = title_of(asking);
 	g_autofree char *text =
 		g_strdup_printf("Sign in to %s, so that mcp-mux can use it for you.", title);
-	json_begin_object(w);
-	json_member_string(w, "mode", "url");
-	json_member_string(w, "message", text);
+	GString *out = g_string_new(NULL);
+	struct JsonWriter w;
+	json_writer_init(&w, out);
+	json_begin_object(&w);
+	json_member_string(&w, "mode", "url");
+	json_member_string(&w, "message", text);
 	if (elicitation_id)
-		json_member_string(w, "elicitationId", elicitation_id);
-	json_member_string(w, "url", sign_in_url(asking->flow));
-	json_end_object(w);
+		json_member_string(&w, "elicitationId", elicitation_id);
+	json_member_string(&w, "url", sign_in_url(asking->flow));
+	json_end_object(&w);
+	return g_string_free(out, FALSE);
 }
 
 /* 2026-07-28: the request ends, another one will bring the answer. */
@@ -117,22 +120,12 @@ static void ask_modern(const struct Asking *asking, struct Request *request)
 	const struct AskState state = {
 		.up = asking->up, .number = asking->number, .rounds = request->rounds + 1};
 	g_autofree char *handle = ask_state_add(asking->router, request->digest, &state);
+	g_autofree char *params = elicitation(asking, NULL);
 	g_autoptr(GString) out = g_string_new(NULL);
 	struct JsonWriter w;
-	json_writer_init(&w, out);
-	json_begin_object(&w);
-	json_member_string(&w, "resultType", "input_required");
-	json_key(&w, "inputRequests");
-	json_begin_object(&w);
-	json_key(&w, TELLING_KEY);
-	json_begin_object(&w);
-	json_member_string(&w, "method", "elicitation/create");
-	json_key(&w, "params");
-	write_elicitation(&w, asking, NULL);
-	json_end_object(&w);
-	json_end_object(&w);
-	json_member_string(&w, "requestState", handle);
-	json_end_object(&w);
+	inputs_begin(&w, out);
+	inputs_add(&w, TELLING_KEY, SLICE("\"elicitation/create\""), params);
+	inputs_end(&w, handle);
 	if (request->call)
 		upstream_call_cancel(g_steal_pointer(&request->call));
 	audit_call_outcome(&request->audit, AUDIT_OUTCOME_SIGN_IN);
@@ -149,6 +142,7 @@ static void ask_legacy(struct Asking *asking)
 	asking->question = g_strconcat("mcp-mux-", id, NULL);
 	if (!asking->elicitation)
 		asking->elicitation = secret_random_text(ID_BYTES);
+	g_autofree char *params = elicitation(asking, asking->elicitation);
 	g_autoptr(GString) out = g_string_new(NULL);
 	struct JsonWriter w;
 	json_writer_init(&w, out);
@@ -156,8 +150,7 @@ static void ask_legacy(struct Asking *asking)
 	json_member_string(&w, "jsonrpc", "2.0");
 	json_member_string(&w, "id", asking->question);
 	json_member_string(&w, "method", "elicitation/create");
-	json_key(&w, "params");
-	write_elicitation(&w, asking, asking->elicitation);
+	json_member_raw(&w, "params", slice_of(params));
 	json_end_object(&w);
 	answer_notify(asking->router, (struct Slice){out->str, out->len});
 }
