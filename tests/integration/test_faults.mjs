@@ -130,7 +130,7 @@ test('progress keeps a call alive past call_timeout, comments do not', async t =
 	const upstream = await Scripted.start(t, { on: { 'tools/call': async x => {
 		x.stream();
 		for (let i = 0; i < 5; i++) {
-			await sleep(450);
+			await sleep(500);
 			if (x.message.params._meta?.progressToken !== undefined)
 				x.event({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: x.message.params._meta.progressToken, progress: i } });
 			else x.write(': working\n\n');
@@ -138,7 +138,7 @@ test('progress keeps a call alive past call_timeout, comments do not', async t =
 		x.event(`{"jsonrpc":"2.0","id":${x.id},"result":{"content":[{"type":"text","text":"late"}]}}`);
 		x.res.end();
 	} } });
-	const mux = Mux.start(t, FAST + connector('up', upstream.url));
+	const mux = Mux.start(t, FAST.replace('call_timeout = 1', 'call_timeout = 2') + connector('up', upstream.url));
 	await mux.initialize();
 	await mux.tools();
 	const alive = await mux.request('tools/call', { name: 'up__x', _meta: { progressToken: 'p' } });

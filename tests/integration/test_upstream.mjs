@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { MODERN, Mux, clients, connect, connector, names, sleep, text, until } from './lib/mux.mjs';
+import { MODERN, Mux, clients, connect, connector, names, sleep, slow, text, until } from './lib/mux.mjs';
 import { Scripted, tool } from './lib/scripted.mjs';
 import { demo, v1Sessions, v2 } from './lib/upstreams.mjs';
 
@@ -182,7 +182,7 @@ test('tools/list_changed reaches a legacy IDE from upstreams of both eras', asyn
 	const before = await mux.tools();
 	assert.ok(!before.includes('old__late'));
 	await until(() => old.servers.size > 0 && [...old.sessions.values()].length > 0, 'a session');
-	await sleep(300); // the notification stream opens behind the list
+	await until(() => old.seen.gets, 'the notification stream');
 	let from = mux.messages.length;
 	for (const server of old.servers)
 		if (server.isConnected()) server.registerTool('late', {}, () => ({ content: [{ type: 'text', text: 'late' }] }));
@@ -218,7 +218,7 @@ test('a modern IDE listens and hears of changes', async t => {
 	const ack = await mux.wait(m => m.method === 'notifications/subscriptions/acknowledged', 'the acknowledgement');
 	assert.equal(ack.json.params._meta[`${META}subscriptionId`], 'L');
 	assert.equal(ack.json.params.notifications.toolsListChanged, true);
-	await sleep(300);
+	await sleep(300 * slow); // nothing shows from outside that the server has its subscription
 	upstream.child.kill('SIGUSR1');
 	const { json } = await mux.wait(m => m.method === 'notifications/tools/list_changed', 'list_changed');
 	assert.equal(json.params._meta[`${META}subscriptionId`], 'L');

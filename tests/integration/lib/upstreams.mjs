@@ -96,6 +96,7 @@ export async function v1Sessions(t, { extend, json = false } = {}) {
 			return res.end('{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":null}');
 		}
 		if (req.method === 'DELETE') seen.deleted++;
+		if (req.method === 'GET') seen.gets = (seen.gets ?? 0) + 1;
 		if (!transport) {
 			transport = new StreamableHTTPServerTransport({
 				enableJsonResponse: json, sessionIdGenerator: randomUUID,
