@@ -15,7 +15,7 @@ const context = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT ?? '{}');
 const modern = version === MODERN;
 const capabilities = { elicitation: modern ? { form: {} } : {} };
 const NAME = 'suite';
-const CALL_MS = 10_000;
+const CALL_MS = 40_000; // above list_timeout, which a machine under load may need
 
 // The suite fixes this client ID metadata document; nobody fetches it.
 const DOCUMENT = 'https://conformance-test.local/client-metadata.json';
@@ -27,7 +27,7 @@ function configuration() {
 	else lines.push('auth = oauth');
 	if (context.client_id) lines.push(`client_id = ${context.client_id}`);
 	if (scenario === 'auth/basic-cimd') lines.push(`client_metadata_url = ${DOCUMENT}`);
-	return ['[mux]', 'sign_in = browser', `[connector:${NAME}]`, ...lines, ''].join('\n');
+	return ['[mux]', 'sign_in = browser', 'list_timeout = 30', `[connector:${NAME}]`, ...lines, ''].join('\n');
 }
 
 // --- the IDE ---
