@@ -16,6 +16,11 @@ char *file_read(const char *path, size_t max_bytes, size_t *len, GError **error)
  * MODE. Missing parent directories are made with 0700. MUX_ERROR_IO. */
 bool file_replace(const char *path, struct Slice content, int mode, GError **error);
 
+/* The same for what can be made again: PATH itself becomes a new file of MODE (also where it was a symlink), and nothing is
+ * synced, so that it takes no time; readers see the old content or the new, but after a crash of the machine it may be
+ * anything. MUX_ERROR_IO. */
+bool file_replace_unsynced(const char *path, struct Slice content, int mode, GError **error);
+
 /* A lock across processes: an open-file-description lock on PATH, polled, given up after TIMEOUT_MS with
  * MUX_ERROR_TIMEOUT naming the holder's process id where it can be found. The file is made with 0600,
  * its parents with 0700, and is never unlinked. Blocks the caller. */

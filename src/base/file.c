@@ -4,7 +4,7 @@
  * Replacing: what a symlink finally points to is found first, also where that file does not exist yet, so
  * that dotfiles which live elsewhere stay symlinks. The new content is written to a private file in the
  * target's own directory, synced, and renamed over it; then the directory is synced. A reader sees the
- * old content or the new one and never a part.
+ * old content or the new one and never a part. What can be made again is not synced.
  *
  * Locking: open-file-description locks belong to the descriptor, not to the process, so that two
  * users of this file in one process exclude each other too. The kernel does not say who holds such a
@@ -171,22 +171,22 @@ static bool sync_directory(const char *dir)
 }
 
 /* Fills the open temporary file. OLD is NULL where there was none. */
-static bool fill(int fd, struct Slice content, int mode, const struct stat *old)
+static bool fill(int fd, struct Slice content, int mode, const struct stat *old, bool synced)
 {
 	return write_all(fd, content) &&
 	       (old ? copy_owner_and_mode(fd, old) : fchmod(fd, (mode_t)mode) == 0) &&
-	       fsync(fd) == 0;
+	       (!synced || fsync(fd) == 0);
 }
 
-static bool replace(
-	const char *target, struct Slice content, int mode, const struct stat *old, GError **error)
+static bool replace(const char *target, struct Slice content, int mode, const struct stat *old,
+	bool synced, GError **error)
 {
 	g_autofree char *dir = g_path_get_dirname(target);
 	g_autofree char *beside = g_build_filename(dir, ".mcp-mux-XXXXXX", NULL);
 	int fd = mkostemp(beside, O_CLOEXEC);
 	if (fd < 0)
 		return fail(error, dir, errno);
-	bool filled = fill(fd, content, mode, old);
+	bool filled = fill(fd, content, mode, old, synced);
 	if (!filled)
 		close_quietly(fd);
 	/* Some file systems report a full disk at the close only. */
@@ -195,7 +195,7 @@ static bool replace(
 		unlink(beside);
 		return false;
 	}
-	return sync_directory(dir) || fail(error, dir, errno);
+	return !synced || sync_directory(dir) || fail(error, dir, errno);
 }
 
 bool file_replace(const char *path, struct Slice content, int mode, GError **error)
@@ -211,7 +211,12 @@ bool file_replace(const char *path, struct Slice content, int mode, GError **err
 		g_set_error(error, MUX_ERROR, MUX_ERROR_IO, "%s: not a regular file", target);
 		return false;
 	}
-	return replace(target, content, mode, exists ? &old : NULL, error);
+	return replace(target, content, mode, exists ? &old : NULL, true, error);
+}
+
+bool file_replace_unsynced(const char *path, struct Slice content, int mode, GError **error)
+{
+	return make_parents(path, error) && replace(path, content, mode, NULL, false, error);
 }
 
 struct FileLock {

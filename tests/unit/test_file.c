@@ -509,6 +509,31 @@ static void paths_exist_without_home(void **state)
 	assert_true(g_str_has_suffix(path, "/.local/state/mcp-mux/x"));
 }
 
+static void an_unsynced_replacement_is_a_new_file(void **state)
+{
+	(void)state;
+	g_autofree char *other = write_file("other", "before");
+	g_autofree char *path = path_of("deep/er/file");
+	g_autoptr(GError) error = NULL;
+	assert_true(file_replace_unsynced(path, SLICE("one"), 0600, &error));
+	expect_content(path, "one");
+	assert_int_equal(chmod(path, 0666), 0);
+	assert_true(file_replace_unsynced(path, SLICE("two"), 0600, &error));
+	expect_content(path, "two");
+	struct stat status;
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0600);
+	/* A symlink is replaced, not followed. */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink(other, path), 0);
+	assert_true(file_replace_unsynced(path, SLICE("three"), 0600, &error));
+	expect_content(path, "three");
+	expect_content(other, "before");
+	g_autofree char *below = g_build_filename(other, "file", NULL);
+	assert_false(file_replace_unsynced(below, SLICE("x"), 0600, &error));
+	assert_true(g_error_matches(error, MUX_ERROR, MUX_ERROR_IO));
+}
+
 int main(void)
 {
 #define FILE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -531,6 +556,7 @@ int main(void)
 		FILE_TEST(a_lock_says_why_it_cannot_be),
 		FILE_TEST(trying_a_lock_waits_for_nobody),
 		FILE_TEST(trying_a_lock_says_why_it_cannot_be),
+		FILE_TEST(an_unsynced_replacement_is_a_new_file),
 		cmocka_unit_test(paths_follow_the_xdg_variables),
 		cmocka_unit_test(paths_exist_without_home),
 	};
