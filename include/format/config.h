@@ -7,7 +7,8 @@
 #include "base/cleanup.h"
 #include "base/slice.h"
 
-/* A line of a file. FILE is owned by the Config. */
+/* A line of a file. The name is interned (g_intern_string): it is valid for ever, and two places in one file have the
+ * same pointer. */
 struct Place {
 	const char *file; /* NULL: a default */
 	unsigned line;
@@ -118,7 +119,8 @@ struct Config {
 				  order of the files, the administrator's first */
 	GPtrArray *notes; /* struct ConfigNote */
 	bool has_admin;
-	GPtrArray *files; /* char *: names that places point to */
+	GPtrArray *
+		files; /* char *, interned: names that places point to, the administrator's first */
 };
 
 /* One file as the caller read it. */
@@ -137,6 +139,18 @@ MUX_AUTOPTR(Config, config_free)
 
 /* The connector of that name, NULL if there is none. */
 struct ConnectorConfig *config_find(const struct Config *config, const char *name);
+
+/* Makes CURRENT say what FRESH says, in place, so that a running program can follow its files. A connector of FRESH that
+ * CURRENT has too, and that is reached in the same way (connector_is_same), keeps its address in CURRENT and those of its
+ * strings that say how it is reached (name, url, scope, client_*, redirect_host, api_key_*, headers); all else of it
+ * becomes FRESH's, its other strings and lists being freed. So do the settings, whose address stays, the notes and the
+ * order. The connectors of CURRENT that FRESH does not have, or reaches in another way, are handed over in *GONE (struct
+ * ConnectorConfig *, freed with the array), for whoever still refers to them. FRESH is taken over. Pointers to the
+ * arrays of either do not stay valid. */
+void config_adopt(struct Config *current, struct Config *fresh, GPtrArray **gone);
+/* Whether A and B, of the same name, reach the same server in the same way: url, kind of sign-in and all that takes part in
+ * it, headers. What they may expose, and as what, does not count, nor does `enabled`. */
+bool connector_is_same(const struct ConnectorConfig *a, const struct ConnectorConfig *b);
 
 /* The connector's title, or its name where it has none. */
 const char *connector_title(const struct ConnectorConfig *connector);

@@ -134,7 +134,7 @@ struct ToolsSection {
 
 /* One file, understood by itself. */
 struct ConfigFile {
-	const char *file; /* owned by the Config */
+	const char *file; /* interned */
 	bool admin;
 	bool alone; /* there is no administrator's file */
 	struct IniFile *ini;
@@ -144,19 +144,52 @@ struct ConfigFile {
 	GPtrArray *tools; /* struct ToolsSection */
 };
 
-/* Reads one file, config_file.c. FILE must outlive every Place. */
+/* Reads one file, config_file.c. FILE is interned. */
 struct ConfigFile *config_file_read(
 	const char *file, struct Slice text, bool admin, bool alone, GError **error);
 void config_file_free(struct ConfigFile *file);
 MUX_AUTOPTR(ConfigFile, config_file_free)
 
-/* The section of that connector, NULL if there is none. */
+/* The section of that connector, NULL if there is none or its connector was taken out of it. */
 struct ConnectorSection *config_file_find(const struct ConfigFile *file, const char *name);
 
 /* Fills the empty CONFIG from one file or both (ADMIN or USER may be NULL), config_merge.c. Takes the
  * connectors and toggles out of the files. */
 bool config_merge(
 	struct Config *config, struct ConfigFile *admin, struct ConfigFile *user, GError **error);
+
+/* Adds a note about a line of the user's, config_merge.c. */
+void config_note(struct Config *config, struct Place place, const char *format, ...)
+	G_GNUC_PRINTF(3, 4);
+
+/* Whether PLACE is in the user's file although there is an administrator's, config_merge.c. */
+bool config_is_users(const struct Config *config, struct Place place);
+
+/* Rules that contradict each other, config_check.c. */
+
+/* Sets `FILE:LINE: … (the other is FILE:LINE)`, A's line first. Always false. */
+bool config_fail_pair(struct Place a, struct Place b, GError **error, const char *format, ...)
+	G_GNUC_PRINTF(4, 5);
+
+/* The settings that CONFIG has by now. PLACES, MUX_KEYS of them, are of the lines that count, with no file where the
+ * default does. Two of one file that contradict each other are an error; a line of the user's that has no effect beside
+ * the administrator's is noted. */
+bool config_check_mux(struct Config *config, const struct Place *places, GError **error);
+
+/* What the lines of a connector's section, which has a url, say together. */
+bool config_check_connector(
+	const struct ConfigFile *file, const struct ConnectorSection *section, GError **error);
+
+/* Whether a connector that signs in that way makes use of KEY. */
+bool config_key_serves(enum ConnectorKey key, enum AuthKind auth);
+
+/* Toggles of one section: whether two that match the same differ. */
+bool config_check_toggles(const GPtrArray *toggles, GError **error);
+
+/* Prefixes: that each is there once, without the separator, and with room behind it. PLACES as above. */
+bool config_check_names(const struct Config *config, const struct Place *places, GError **error);
+bool config_prefix_holds_separator(
+	const struct Config *config, const struct ConnectorConfig *connector);
 
 /* config.c */
 void mux_config_init(struct MuxConfig *mux);

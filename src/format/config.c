@@ -1,5 +1,6 @@
 /* The configuration's life: defaults, the two files through config_file.c and config_merge.c, release.
- * A Config owns everything it points to, the names of the files in its places too. */
+ * A Config owns everything it points to but the names of files, which are interned: places are copied from one Config
+ * to another, and those of connectors that are gone are still read. */
 #include "format/config.h"
 
 #include "format/config_parts.h"
@@ -130,8 +131,8 @@ static struct ConfigFile *read_source(
 {
 	if (!source)
 		return NULL;
-	char *file = g_strdup(source->file);
-	g_ptr_array_add(config->files, file);
+	const char *file = g_intern_string(source->file);
+	g_ptr_array_add(config->files, (char *)file);
 	return config_file_read(file, source->text, admin, !config->has_admin, error);
 }
 
@@ -142,7 +143,7 @@ struct Config *config_parse(
 	mux_config_init(&config->mux);
 	config->connectors = g_ptr_array_new_with_free_func(connector_config_free);
 	config->notes = g_ptr_array_new_with_free_func(note_free);
-	config->files = g_ptr_array_new_with_free_func(g_free);
+	config->files = g_ptr_array_new();
 	config->has_admin = admin != NULL;
 
 	g_autoptr(ConfigFile) admin_file = read_source(config, admin, true, error);

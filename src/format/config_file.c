@@ -3,7 +3,6 @@
 #include "format/config_parts.h"
 
 #include "format/ini_line.h"
-#include "format/url.h"
 
 static const char connector_section[] = "connector:";
 static const char tools_section[] = "tools:";
@@ -39,7 +38,7 @@ struct ConnectorSection *config_file_find(const struct ConfigFile *file, const c
 {
 	for (guint i = 0; i < file->connectors->len; i++) {
 		struct ConnectorSection *section = file->connectors->pdata[i];
-		if (strcmp(section->config->name, name) == 0)
+		if (section->config && strcmp(section->config->name, name) == 0)
 			return section;
 	}
 	return NULL;
@@ -108,30 +107,6 @@ static bool read_mux(struct ConfigFile *file, GPtrArray *entries, GError **error
 	return good;
 }
 
-/* What follows from several keys of one section. */
-static bool check_connector(
-	const struct ConfigFile *file, const struct ConnectorSection *section, GError **error)
-{
-	const struct ConnectorConfig *connector = section->config;
-	if (!connector->url && (file->admin || file->alone))
-		return ini_fail(error, file->file, connector->place.line,
-			"[%s%s] has no url; expected url = https://…",
-			connector->native ? "" : connector_section, connector->name);
-	if (connector->url && connector->auth != AUTH_NONE && !url_is_secure(connector->url))
-		return ini_fail(error, file->file, section->given[CONNECTOR_URL]->line,
-			"url: plain http would show credentials to the network; expected https, or "
-			"auth = none, or a server on this machine (127.0.0.1, [::1], localhost)");
-	for (guint i = 0; connector->auth == AUTH_API_KEY && i < connector->headers->len; i++) {
-		const struct HeaderConfig *header = connector->headers->pdata[i];
-		if (g_ascii_strcasecmp(header->name, connector->api_key_header) == 0)
-			return ini_fail(error, file->file, header->place.line,
-				"header.%s: the header that carries the API key (api_key_header); "
-				"expected another one",
-				header->name);
-	}
-	return true;
-}
-
 static bool read_connector(struct ConfigFile *file, const struct IniSection *ini_section,
 	const char *name, GPtrArray *entries, GError **error)
 {
@@ -162,7 +137,11 @@ static bool read_connector(struct ConfigFile *file, const struct IniSection *ini
 		bool bearer = g_ascii_strcasecmp(connector->api_key_header, "Authorization") == 0;
 		connector->api_key_prefix = g_strdup(bearer ? "Bearer " : "");
 	}
-	return check_connector(file, section, error);
+	if (!connector->url && (file->admin || file->alone))
+		return ini_fail(error, file->file, connector->place.line,
+			"[%s%s] has no url; expected url = https://…",
+			connector->native ? "" : connector_section, connector->name);
+	return true;
 }
 
 static bool read_toggle(const struct ConfigFile *file, const struct IniEntry *entry,
@@ -203,7 +182,7 @@ static bool read_tools(struct ConfigFile *file, const struct IniSection *ini_sec
 		if (!read_toggle(file, entries->pdata[i], section->toggles, error))
 			return false;
 	}
-	return true;
+	return config_check_toggles(section->toggles, error);
 }
 
 static bool read_section(struct ConfigFile *file, const struct IniSection *section,

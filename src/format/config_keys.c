@@ -244,18 +244,19 @@ static bool header_setting(
 			"not a header's value; expected 1 to %d bytes without control characters "
 			"or white space at the ends",
 			HEADER_VALUE_BYTES);
+	struct Place place = {setting->file, setting->entry->line};
 	for (guint i = 0; i < connector->headers->len; i++) {
 		const struct HeaderConfig *other = connector->headers->pdata[i];
 		if (g_ascii_strcasecmp(other->name, name) == 0)
-			return setting_refuse(setting, error,
-				"the header of line %u again (case does not count); expected it "
-				"once",
-				other->place.line);
+			return config_fail_pair(place, other->place, error,
+				"header.%s: the same header again (case does not count); expected "
+				"it once",
+				name);
 	}
 	struct HeaderConfig *header = g_new0(struct HeaderConfig, 1);
 	header->name = g_strdup(name);
 	header->value = g_strdup(value);
-	header->place = (struct Place){setting->file, setting->entry->line};
+	header->place = place;
 	g_ptr_array_add(connector->headers, header);
 	return true;
 }

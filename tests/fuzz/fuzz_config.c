@@ -1,8 +1,9 @@
 /* Any bytes as configuration: one file alone, the same file as the administrator's, and two files that a
  * NUL byte separates. What is accepted must keep what the header promises; whatever the user's file says,
- * it must not widen what the administrator's allows. */
+ * it must not widen what the administrator's allows. A configuration that adopts another one says the same as that. */
 #include "base/error.h"
 #include "format/config.h"
+#include "unit/config_dump.h"
 
 #include <stdint.h>
 
@@ -102,6 +103,45 @@ static void check_narrower(const struct Config *whole, const struct Config *merg
 	}
 }
 
+/* CURRENT follows FRESH, which is taken over. Connectors that are reached as before stay where they are. */
+static void check_adopted(struct Config *current, struct Config *fresh)
+{
+	g_autofree char *expected = config_dump(fresh);
+	g_autoptr(GPtrArray) before = g_ptr_array_new();
+	guint kept = 0;
+	for (guint i = 0; i < current->connectors->len; i++) {
+		struct ConnectorConfig *was = current->connectors->pdata[i];
+		const struct ConnectorConfig *becomes = config_find(fresh, was->name);
+		bool same = becomes && connector_is_same(was, becomes);
+		g_ptr_array_add(before, same ? was : NULL);
+		kept += same;
+	}
+	guint all = current->connectors->len;
+	g_autoptr(GPtrArray) gone = NULL;
+	config_adopt(current, fresh, &gone);
+	g_autofree char *dump = config_dump(current);
+	g_assert_cmpstr(dump, ==, expected);
+	g_assert_cmpuint(gone->len, ==, all - kept);
+	for (guint i = 0; i < before->len; i++) {
+		const struct ConnectorConfig *was = before->pdata[i];
+		g_assert_true(!was || config_find(current, was->name) == was);
+	}
+	for (guint i = 0; i < gone->len; i++)
+		g_assert_true(*connector_title(gone->pdata[i]));
+}
+
+/* A configuration that says ADMIN and USER already, then something else, then that again. */
+static void check_adoption(const struct ConfigSource *admin, const struct ConfigSource *user,
+	struct Config *current, struct Config *other)
+{
+	struct Config *again = parse(admin, user);
+	g_assert_nonnull(again);
+	check_adopted(current, again);
+	check_adopted(current, other);
+	again = parse(admin, user);
+	check_adopted(current, again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	g_autofree char *copy = g_memdup2(data, size);
@@ -112,11 +152,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	g_autoptr(Config) alone = parse(NULL, &user);
 	g_autoptr(Config) whole = parse(&admin, NULL);
 	g_assert_true(!whole || alone); /* what an administrator may say, a user alone may */
+	if (alone && whole)
+		check_adoption(NULL, &user, alone, parse(&admin, NULL));
 	if (!nul)
 		return 0;
-	user.text = (struct Slice){nul + 1, size - first - 1};
-	g_autoptr(Config) merged = parse(&admin, &user);
-	if (merged && whole)
+	struct ConfigSource second = {"user", {nul + 1, size - first - 1}};
+	g_autoptr(Config) merged = parse(&admin, &second);
+	g_assert_true(!merged || whole); /* the administrator's file stands by itself */
+	if (merged)
 		check_narrower(whole, merged);
+	struct Config *own = parse(NULL, &second);
+	if (merged && own)
+		check_adoption(&admin, &second, merged, own);
+	else if (alone && own)
+		check_adoption(NULL, &user, alone, own);
+	else
+		config_free(own);
 	return 0;
 }

@@ -59,7 +59,8 @@ static void the_stricter_audit_and_pins_count(void **state)
 static void a_user_narrows_an_administrators_connector(void **state)
 {
 	(void)state;
-	g_autoptr(Config) config = merged(C "allowed_tools = a, b\nallowed_users = alice\n",
+	g_autoptr(Config) config = merged(C "allowed_tools = a, b\nallowed_users = alice\n"
+					    "allowed_prompts = p*\nallowed_resources = @all\n",
 		"[connector:c]\nenabled = off\nallowed_tools = a\nallowed_prompts = p\n"
 		"allowed_resources = @all\nprefix = mine\nredirect_host = localhost\n"
 		"redirect_port = 8000\n[tools:c]\na = off\n");
@@ -73,7 +74,7 @@ static void a_user_narrows_an_administrators_connector(void **state)
 	expect_rules(&c->narrowed[ALLOW_TOOLS], "a:3");
 	const struct AllowRule *rule = c->narrowed[ALLOW_TOOLS].rules->pdata[0];
 	assert_string_equal(rule->place.file, "user.ini");
-	assert_false(c->allowed[ALLOW_PROMPTS].set);
+	expect_rules(&c->allowed[ALLOW_PROMPTS], "p*:5");
 	expect_rules(&c->narrowed[ALLOW_PROMPTS], "p:4");
 	expect_rules(&c->narrowed[ALLOW_RESOURCES], "@all:5");
 	assert_string_equal(c->prefix, "mine");
@@ -196,20 +197,126 @@ static void the_administrators_file_has_rules_of_its_own(void **state)
 	assert_false(find(config, "c")->default_all);
 }
 
-static void conflicts_between_the_files_blame_the_users(void **state)
+#define AB "[connector:a]\nurl = https://a/\n[connector:b-c]\nurl = https://b/\n"
+
+static void a_users_prefix_gives_way_to_the_administrators(void **state)
 {
 	(void)state;
-	const char *admin = "[connector:a]\nurl = https://a/\n[connector:b-c]\nurl = https://b/\n";
-	refuse_both(admin, "[connector:a]\nprefix = b-c\n",
-		"user.ini:2: the prefix b-c of two connectors, a and b-c; expected a `prefix` of "
-		"its own for each (the other is admin.ini:3)");
-	refuse_both(admin, "[mux]\nseparator = -\n",
-		"user.ini:2: the prefix b-c of the connector b-c holds the separator -; expected "
-		"one without it (the other is admin.ini:3)");
-	refuse_both("[mux]\nseparator = -\n[connector:a]\nurl = https://a/\n",
-		"[connector:a]\nprefix = x-y\n",
-		"user.ini:2: the prefix x-y of the connector a holds the separator -; expected one "
-		"without it (the other is admin.ini:2)");
+	g_autoptr(Config) config = merged(AB, "[connector:a]\nprefix = b-c\n");
+	assert_string_equal(find(config, "a")->prefix, "a");
+	assert_string_equal(find(config, "a")->prefix_place.file, "admin.ini");
+	assert_int_equal(config->notes->len, 1);
+	expect_note(config, 0, "user.ini", 2,
+		"prefix of a has no effect: its prefix b-c is that of b-c (admin.ini:3)");
+
+	g_autoptr(Config) separated =
+		merged("[mux]\nseparator = -\n[connector:a]\nurl = https://a/\n",
+			"[connector:a]\nprefix = x-y\n");
+	assert_string_equal(find(separated, "a")->prefix, "a");
+	assert_int_equal(separated->notes->len, 1);
+	expect_note(separated, 0, "user.ini", 2,
+		"prefix of a has no effect: its prefix x-y holds the separator - (admin.ini:2)");
+
+	/* What clashes with nothing in the end has its effect. */
+	g_autoptr(Config) swapped =
+		merged(AB, "[connector:a]\nprefix = b-c\n[connector:b-c]\nprefix = a\n");
+	assert_string_equal(find(swapped, "a")->prefix, "b-c");
+	assert_string_equal(find(swapped, "b-c")->prefix, "a");
+	assert_int_equal(swapped->notes->len, 0);
+
+	/* One that gives way makes another one give way. */
+	g_autoptr(Config) chained = merged(AB "[connector:d]\nurl = https://d/\n",
+		"[connector:a]\nprefix = b-c\n[connector:b-c]\nprefix = d\n");
+	assert_string_equal(find(chained, "a")->prefix, "a");
+	assert_string_equal(find(chained, "b-c")->prefix, "b-c");
+	assert_int_equal(chained->notes->len, 2);
+	expect_note(chained, 0, "user.ini", 4,
+		"prefix of b-c has no effect: its prefix d is that of d (admin.ini:5)");
+	expect_note(chained, 1, "user.ini", 2,
+		"prefix of a has no effect: its prefix b-c is that of b-c (admin.ini:3)");
+}
+
+static void a_users_connector_gives_way_to_the_administrators(void **state)
+{
+	(void)state;
+	g_autoptr(Config) config =
+		merged("[mux]\nuser_connectors = on\nseparator = -\n[connector:a]\n"
+		       "url = https://a/\nprefix = wiki\n",
+			"[connector:wiki]\nurl = https://w/\n[tools:wiki]\nx = off\n"
+			"[connector:own]\nurl = https://o/\nprefix = o-w\n"
+			"[connector:fine]\nurl = https://f/\n");
+	assert_int_equal(config->connectors->len, 2);
+	assert_string_equal(find(config, "fine")->prefix, "fine");
+	assert_int_equal(config->notes->len, 3);
+	expect_note(config, 0, "user.ini", 1,
+		"wiki has no effect: its prefix wiki is that of a (admin.ini:6)");
+	expect_note(config, 1, "user.ini", 7,
+		"own has no effect: its prefix o-w holds the separator - (admin.ini:3)");
+	expect_note(
+		config, 2, "user.ini", 3, "[tools:wiki] has no effect: there is no such connector");
+}
+
+static void a_users_separator_gives_way_to_the_administrators_prefixes(void **state)
+{
+	(void)state;
+	g_autoptr(Config) config = merged(AB, "[mux]\nseparator = -\n");
+	assert_string_equal(config->mux.separator, "__");
+	assert_int_equal(config->notes->len, 1);
+	expect_note(config, 0, "user.ini", 2,
+		"separator has no effect: the prefix b-c of b-c holds it (admin.ini:3)");
+
+	/* With a prefix of their own for it, it has its effect. */
+	g_autoptr(Config) renamed =
+		merged(AB, "[mux]\nseparator = -\n[connector:b-c]\nprefix = b\n");
+	assert_string_equal(renamed->mux.separator, "-");
+	assert_int_equal(renamed->notes->len, 0);
+
+	/* What was good with the user's own one gives way as well. */
+	g_autoptr(Config) both = merged(AB, "[mux]\nseparator = -\n[connector:a]\nprefix = a__a\n");
+	assert_string_equal(both->mux.separator, "__");
+	assert_string_equal(find(both, "a")->prefix, "a");
+	assert_int_equal(both->notes->len, 2);
+	expect_note(both, 1, "user.ini", 4,
+		"prefix of a has no effect: its prefix a__a holds the separator __ (admin.ini:3)");
+}
+
+static void a_users_own_clash_stays_an_error_beside_an_administrator(void **state)
+{
+	(void)state;
+	refuse_both(AB, "[connector:a]\nprefix = x\n[connector:b-c]\nprefix = x\n",
+		"user.ini:4: the prefix x of two connectors, a and b-c; expected a `prefix` of its "
+		"own for each (the other is user.ini:2)");
+	refuse_both(AB,
+		"[mux]\nseparator = -\n[connector:a]\nprefix = x-y\n[connector:b-c]\n"
+		"prefix = z\n",
+		"user.ini:4: the prefix x-y of the connector a holds the separator -; expected one "
+		"without it (the other is user.ini:2)");
+	refuse_both(AB, "[connector:a]\nprefix = a__a\n",
+		"user.ini:2: the prefix a__a of the connector a holds the separator __; expected "
+		"one without it");
+	refuse_both(AB, "[mux]\ncall_timeout = 60\ncall_limit = 30\n",
+		"user.ini:2: call_timeout: longer than call_limit lets any call take; expected at "
+		"most as much (the other is user.ini:3)");
+	refuse_both("[mux]\nuser_connectors = on\n", C "auth = none\nscope = x\n",
+		"user.ini:4: scope: not for auth = none; expected it with auth = oauth or "
+		"client-credentials alone (the other is user.ini:3)");
+}
+
+static void the_administrators_file_is_judged_without_the_users(void **state)
+{
+	(void)state;
+	refuse_both("[connector:a__b]\nurl = https://a/\n", NULL,
+		"admin.ini:1: [connector:a__b]: a name that no connector can have; expected 1 to "
+		"31 lower-case letters, digits or `-`, beginning with a letter");
+	refuse_both("[connector:a]\nurl = https://a/\nprefix = a__b\n", "[mux]\nseparator = -\n",
+		"admin.ini:3: the prefix a__b of the connector a holds the separator __; expected "
+		"one without it");
+	refuse_both(AB "prefix = a\n", "[connector:a]\nprefix = z\n",
+		"admin.ini:5: the prefix a of two connectors, a and b-c; expected a `prefix` of "
+		"its own for each (the other is admin.ini:1)");
+	refuse_both("[mux]\naudit = off\naudit_syslog = on\n", "[mux]\naudit = required\n",
+		"admin.ini:3: audit_syslog = on: there is nothing to copy with audit = off; "
+		"expected only one of the two (the other is admin.ini:2)");
 }
 
 static void the_order_is_native_then_the_files(void **state)
@@ -239,7 +346,11 @@ int main(void)
 		cmocka_unit_test(what_the_administrator_takes_away_breaks_no_users_file),
 		cmocka_unit_test(the_administrators_native_is_narrowed_like_a_connector),
 		cmocka_unit_test(the_administrators_file_has_rules_of_its_own),
-		cmocka_unit_test(conflicts_between_the_files_blame_the_users),
+		cmocka_unit_test(a_users_prefix_gives_way_to_the_administrators),
+		cmocka_unit_test(a_users_connector_gives_way_to_the_administrators),
+		cmocka_unit_test(a_users_separator_gives_way_to_the_administrators_prefixes),
+		cmocka_unit_test(a_users_own_clash_stays_an_error_beside_an_administrator),
+		cmocka_unit_test(the_administrators_file_is_judged_without_the_users),
 		cmocka_unit_test(the_order_is_native_then_the_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
