@@ -5,6 +5,7 @@
 
 #include "auth/shared.h"
 #include "base/file.h"
+#include "base/file_watch.h"
 
 struct CredentialLock; /* one that is awaited */
 
@@ -28,9 +29,10 @@ void credential_lock_cancel(struct CredentialLock *wait); /* NULL is fine */
 /* Touches `stamp`: running servers read the keyring again. A failure is worth a warning in the log only. */
 void credential_touch_stamp(void);
 
-/* Calls CHANGED from the main context, within a second, when any process touched the stamp. */
-struct StampWatch;
-struct StampWatch *stamp_watch_new(void (*changed)(void *user), void *user);
-void stamp_watch_free(struct StampWatch *watch); /* NULL is fine */
+/* Whether that was done since REAL_US (Unix time in microseconds). */
+bool credential_was_touched(int64_t real_us);
+
+/* Calls CHANGED, as file_watch_add does, when any process touched the stamp. */
+void credential_watch_stamp(struct FileWatch *watch, void (*changed)(void *user), void *user);
 
 #endif

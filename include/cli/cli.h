@@ -37,6 +37,8 @@ int cli_doctor(const struct CliOptions *options);
 int cli_connect(const struct CliOptions *options);
 int cli_disconnect(const struct CliOptions *options);
 int cli_audit(const struct CliOptions *options);
+int cli_diff(const struct CliOptions *options);
+int cli_approve(const struct CliOptions *options);
 int cli_version(void);
 
 #endif

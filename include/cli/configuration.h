@@ -25,6 +25,12 @@ struct Configuration {
  * leave this process's real user out. NULL with MUX_ERROR_CONFIG for every fault of a file, one that
  * cannot be read or must exist and does not among them. Blocks on file reads. */
 struct Configuration *configuration_load(const struct CliOptions *options, GError **error);
+/* The same of the administrator's file alone, beside the user's as LAST has it. */
+struct Configuration *configuration_load_admin(
+	const struct CliOptions *options, const struct Configuration *last, GError **error);
+/* Makes CURRENT say what FRESH (taken over) says, as config_adopt does. CURRENT's user_path stays where it is. */
+void configuration_adopt(
+	struct Configuration *current, struct Configuration *fresh, GPtrArray **gone);
 void configuration_free(struct Configuration *configuration);
 MUX_AUTOPTR(Configuration, configuration_free)
 
@@ -32,6 +38,9 @@ MUX_AUTOPTR(Configuration, configuration_free)
  * where there is no administrator's file. For g_free. */
 void configuration_paths(
 	const struct CliOptions *options, char **admin, char **user, bool *user_named);
+
+/* All files that configuration_load looks at, or would if another were not there; NULL-terminated, for g_strfreev. */
+char **configuration_places(const struct CliOptions *options);
 
 /* Parses USER_TEXT in place of the user's file beside the administrator's: whether an edit would leave
  * a configuration that can be read. For config_free. */

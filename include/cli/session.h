@@ -12,14 +12,16 @@ struct Session {
 	struct EraStore *eras;
 	struct AuthShared auth;
 	struct UpstreamShared upstream;
-	struct Audit *
-		audit; /* NULL: there is none; sign-ins and what becomes of them are written down by itself */
+	struct Audit *audit; /* sign-ins and what becomes of them are written down by itself */
 };
 
 /* MAX_CONNECTIONS: kept open between requests. MAY_PROMPT: the keyring may ask the person to unlock it. CHANGED (may be
  * NULL): the keyring changed. False if HTTP cannot start. SESSION must stay where it is. */
 bool session_init(struct Session *session, const struct Config *config, unsigned max_connections,
 	bool may_prompt, void (*changed)(void *user), void *user, GError **error);
+/* CONFIG, which session_init was given, says something else now: HTTP goes by that. False as above, with nothing changed. */
+bool session_reconfigure(struct Session *session, const struct Config *config,
+	unsigned max_connections, GError **error);
 /* Everything that was made with it must be gone. Also after session_init failed. */
 void session_release(struct Session *session);
 

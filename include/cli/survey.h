@@ -9,7 +9,7 @@
 
 enum SurveyState {
 	SURVEY_CONNECTED,
-	SURVEY_SIGNED_OUT,
+	SURVEY_SIGNED_OUT, /* never signed in, or no longer */
 	SURVEY_FAILED,
 	SURVEY_DISABLED, /* enabled = off */
 };
@@ -24,14 +24,20 @@ struct SurveyEntry {
 	char *scope; /* granted; NULL: not known */
 	int64_t expires_at; /* of the access token, Unix seconds; 0: not known */
 	bool renewable; /* without a person */
+	bool expired; /* of SIGNED_OUT: there was a sign-in, so servers that run go on listing the tools */
 	bool tools_known;
 	unsigned exposed, allowed, offered; /* numbers of tools; 0 where they are not known */
-	size_t exposed_bytes; /* of the exposed tools' definitions */
+	size_t exposed_bytes; /* of the exposed tools' definitions, as the IDE gets them */
+	unsigned not_read_only; /* of the exposed tools */
+	unsigned changed; /* tools that are not as they were approved, hidden or not */
 };
 
 struct Survey {
+	const struct Configuration *configuration;
 	GPtrArray *entries; /* struct SurveyEntry, in the order of the configuration */
 	struct Catalog *catalog;
+	struct Pins *pins; /* which only look; CATALOG's */
+	struct ToolList *own; /* mcp-mux's own tools, also where builtin_tools = off */
 };
 
 /* Looks at all connectors of CONFIGURATION, or at ONLY (one of its own) where that is not NULL.
@@ -48,8 +54,30 @@ const char *survey_state_name(enum SurveyState state);
  * For g_free. */
 char *survey_advice(const struct SurveyEntry *entry);
 
-/* One line for each pattern of an allow-list that lets a possibly destructive tool through:
- * char *, g_free'd with the array. */
-GPtrArray *survey_warnings(const struct Survey *survey);
+/* Adds to FOUND the tools (const struct CatalogEntry *, valid as long as SURVEY) that a person could call NAME: by the name
+ * under which they are exposed, or would be if they had not changed; by the name that they would have under their prefix;
+ * by their own. */
+void survey_find(
+	const struct Survey *survey, const char *separator, const char *name, GPtrArray *found);
+
+/* The name by which a person can speak of TOOL: as it is exposed, else as it would be by the simple rule. For g_free. */
+char *survey_tool_name(const struct Survey *survey, const struct CatalogEntry *tool);
+
+/* Bytes of TOOL's definition as the IDE gets it; 0 where it is not exposed. */
+size_t survey_tool_bytes(const struct CatalogEntry *tool);
+
+/* The definitions of mcp-mux's own tools under CONFIG, whether or not its builtin_tools wants them; for tool_list_unref. */
+struct ToolList *survey_own_tools(const struct Config *config);
+/* Of these, what the IDE gets: how many, and their bytes. Zeros where builtin_tools = off. */
+void survey_own(const struct Survey *survey, unsigned *tools, size_t *bytes);
+
+/* What a person should look at of ONLY (NULL: of all connectors): one line for each pattern of an allow-list that lets
+ * possibly destructive tools through, and for each connector with tools that changed since they were approved. char *,
+ * g_free'd with the array. */
+GPtrArray *survey_warnings(const struct Survey *survey, const struct ConnectorConfig *only);
+
+/* What the list of ONLY's tools runs into with well-known IDEs (cli/limits.h); of NULL: of all tools, mcp-mux's own among
+ * them. char *, g_free'd with the array. */
+GPtrArray *survey_limits(const struct Survey *survey, const struct ConnectorConfig *only);
 
 #endif

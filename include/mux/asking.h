@@ -6,7 +6,7 @@
 #include "auth/sign_in.h"
 #include "mux/internal.h"
 
-/* One for each upstream that a request ever wanted a sign-in for, as long as the router lives. */
+/* One for each upstream that a request ever wanted a sign-in for, until the upstream leaves. */
 struct Asking {
 	struct Router *router;
 	struct Upstream *up;

@@ -3,7 +3,7 @@
  * it were allowed, has exactly one line, written before its answer can reach the IDE; where the configuration demands
  * it (`audit = required`), none is sent before a line says so.
  *
- * Functions that take a struct Audit do nothing where that is NULL, as with `audit = off`. */
+ * Functions that take a struct Audit do nothing where that is NULL, or the configuration says `audit = off`. */
 #ifndef MCP_MUX_MUX_AUDIT_H
 #define MCP_MUX_MUX_AUDIT_H
 
@@ -19,9 +19,11 @@ char *audit_path(void);
 
 struct Audit;
 
-/* NULL where MUX says that there is none. Writes nothing yet. LOOP and KEYRING (both NULL: arguments have no digests)
- * outlive it. */
+/* Writes nothing yet. LOOP and KEYRING (both NULL: arguments have no digests) outlive it. */
 struct Audit *audit_new(const struct MuxConfig *mux, struct Loop *loop, struct Keyring *keyring);
+/* MUX says something else now. Counts for requests that begin from now on; one that began has its line, in which the
+ * arguments are in no form that either demand does not allow. */
+void audit_reconfigure(struct Audit *audit, const struct MuxConfig *mux);
 void audit_free(struct Audit *audit);
 MUX_AUTOPTR(Audit, audit_free)
 
@@ -32,7 +34,7 @@ void audit_reread_key(struct Audit *audit);
  * USER. */
 void audit_account(enum AuthEvent event, const struct ConnectorConfig *connector,
 	const GError *error, void *user);
-/* CHANGE (enable, disable, …) of what may be used of CONNECTOR: NAMES, ended by NULL. */
+/* CHANGE (enable, disable, …) of what may be used of CONNECTOR (NULL: of all): NAMES, ended by NULL. */
 void audit_policy(
 	struct Audit *audit, const char *connector, const char *change, const char *const *names);
 
@@ -51,6 +53,7 @@ struct AuditCall {
 	char hmac[AUDIT_KEY_HEX + 1]; /* "": not known */
 	enum AuditOutcome outcome; /* as it was set; NONE: it was not */
 	enum AuditOutcome seen; /* by the server's last answer */
+	enum AuditArguments arguments_as; /* what was said of arguments when it began */
 };
 
 /* A request for METHOD (static text) has come. CLIENT_INFO is a raw object or empty. */

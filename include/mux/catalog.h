@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "format/item.h"
 #include "format/uri_template.h"
+#include "mux/pins.h"
 #include "mux/policy.h"
 
 struct Catalog;
@@ -27,6 +28,7 @@ struct CatalogEntry {
 	struct UriTemplate
 		*uri_template; /* of exposed templates; NULL where it is none by RFC 6570, or one
 					   * too many */
+	enum PinState pin; /* of tools; NONE where the tool is not allowed */
 	const struct CatalogEntry
 		*next; /* of another connector, exposed under the same URI, later in the order */
 };
@@ -44,6 +46,21 @@ bool catalog_set(
 /* The same for a catalog of another kind. */
 bool catalog_set_items(
 	struct Catalog *catalog, const struct ConnectorConfig *connector, struct ItemList *items);
+
+/* Tools of which the definition is looked up in PINS (which outlives the catalog) from the next catalog_set on: a changed one
+ * is marked, and hidden where pin_tools = block. Its name stays reserved, so that no other tool can come to have it. Where
+ * PINS learns, a change is a warning in the log, once. What was found of a list is found anew only where the list, the pins
+ * (pins_generation) or what may be used changed. */
+void catalog_set_pins(struct Catalog *catalog, struct Pins *pins);
+/* The entry that would have the name EXPOSED if its definition were as approved (VERDICT_PIN_CHANGED); NULL: none. */
+const struct CatalogEntry *catalog_find_blocked(const struct Catalog *catalog, const char *exposed);
+
+/* The name by which people know ENTRY of CATALOG: exposed, or reserved while it is blocked, or its own. */
+const char *catalog_name_of(const struct Catalog *catalog, const struct CatalogEntry *entry);
+
+/* Builds all anew, since the configuration or the pins changed; the lists of connectors that are still in it stay. True as
+ * catalog_set, and the same holds for pointers into old entries. */
+bool catalog_reconfigure(struct Catalog *catalog);
 
 /* The exposed entry of that name or URI, the first in order where a URI has several; NULL if there is none. */
 const struct CatalogEntry *catalog_find(const struct Catalog *catalog, const char *exposed);

@@ -47,11 +47,13 @@ struct Request {
 	unsigned
 		can; /* enum ClientCan: what the IDE can do, by this request's or its session's declaration */
 	enum SyslogLevel log_level; /* modern: that it asked for; else SYSLOG_LEVEL_NONE */
-	enum McpList list; /* of a request for a list */
+	enum McpList list; /* of a request for a list, */
+	int64_t since_us; /* and when it came */
 	struct Batch *batch; /* the batch that its answer goes to, NULL mostly */
 	size_t bytes; /* of its message, counted against the watermark */
 	struct Upstream *upstream; /* of a call */
 	struct UpstreamCall *call;
+	char *tool; /* of tools/call, once it was handed to its upstream: the tool's own name */
 	char *held; /* the message of a call whose tool is not known yet */
 	struct LoopTimer held_limit;
 	bool takes_at_limit; /* when held_limit is over it is taken anew, not refused */
@@ -106,6 +108,7 @@ struct Router {
 	GQueue ask_order; /* the same, oldest first */
 
 	bool opened; /* upstreams were told to open */
+	bool placed; /* what they recalled is in the catalogs */
 	enum Era opening_era;
 	struct LoopTimer open;
 	int64_t opened_us;
@@ -114,6 +117,15 @@ struct Router {
 	struct LoopTimer list_deadline;
 	GQueue held; /* requests that wait for what an upstream lists */
 	struct LoopTimer settle;
+	struct LoopTimer keep_pins;
+
+	/* The configuration changes: reconfigure.c */
+	GHashTable *
+		joined; /* struct Upstream * -> int64_t: when, of those that were not there at first */
+	char *own_tools; /* builtin_append's text as the IDE may know it */
+	GQueue departures; /* struct Departure, oldest first */
+	struct LoopTimer depart;
+	unsigned depart_ms; /* until it looks again */
 };
 
 /* Where a request goes. */
@@ -205,8 +217,14 @@ void ide_set_level(
 	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
 /* Checks the reserved members of a modern request; false after an error was answered. */
 bool ide_check_modern(struct Router *router, const struct Incoming *incoming);
-/* Opens the upstreams, after what is being answered now has been written. CAPABILITIES (raw object) are what the IDE
- * declares. */
+/* Tells UP what it has to know of the IDE before it opens, and has it recall what is known of its server from earlier; its
+ * lists go into the catalogs, where those of the first ones have been put already. */
+void ide_introduce(struct Router *router, struct Upstream *up);
+/* Puts what the first ones recalled into the catalogs: after the answer to the IDE's first message, but before any other
+ * request is seen to. */
+void ide_place_lists(struct Router *router);
+/* Introduces the upstreams, and opens them after what is being answered now has been written. CAPABILITIES (raw object) are
+ * what the IDE declares. */
 void ide_open_upstreams(struct Router *router, enum Era era, struct Slice capabilities);
 
 /* lists.c: tools/list, prompts/list, resources/list, resources/templates/list */
@@ -224,6 +242,15 @@ void lists_state(struct Upstream *upstream, void *user);
 void lists_session_state(struct Upstream *upstream, void *user);
 void lists_tools(struct Upstream *upstream, void *user);
 void lists_items(struct Upstream *upstream, enum McpList list, void *user);
+/* UP is new to a router that may have been open for long: lists that the IDE wanted are fetched of it, too, and wait for it
+ * for a while. */
+void lists_joined(struct Router *router, struct Upstream *up);
+/* What lists_state sees to happens soon. */
+void lists_settle_soon(struct Router *router);
+/* Policy, names or pins of tools may be others: their catalog is made anew. */
+void lists_renew_tools(struct Router *router);
+/* Pins of tools that are new are written down soon. */
+void lists_keep_pins(struct Router *router);
 void lists_stop(struct Router *router);
 
 /* listen.c: notices to the IDE, in either era: to the legacy one as they are, to each subscription of a modern one that
@@ -242,6 +269,9 @@ void listen_subscribe(struct Request *request, struct Upstream *up, const char *
 void listen_unsubscribe(struct Request *request, const char *uri);
 /* More may be known of who serves what, and of who cannot be asked now. */
 void listen_settle(struct Router *router);
+/* UP leaves (NULL: policy is another one): what is watched there and may not be any more is looked for anew at the next
+ * listen_settle. No request waits for UP any more. */
+void listen_leave(struct Router *router, const struct Upstream *up);
 /* The IDE reads again: it is told of what changed meanwhile. */
 void listen_resume(struct Router *router);
 /* REQUEST (subscriptions/listen, resources/subscribe) ends without an answer: the IDE cancelled it. */
@@ -272,6 +302,8 @@ void prompts_send_completion(struct Request *request, const struct RpcMessage *m
 	const struct McpParams *params, const struct Target *target);
 
 /* resources.c */
+/* What FROM named is TO's; TO NULL: nobody's. */
+void resources_give(struct Router *router, struct Upstream *from, struct Upstream *to);
 void resources_init(struct Router *router);
 void resources_release(struct Router *router);
 void resources_read(
@@ -295,10 +327,15 @@ void tasks_take(
 	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
 /* RESULT made a task of UP: requests for it go there. */
 void tasks_note(struct Router *router, struct Upstream *up, struct Slice result);
+/* FROM's tasks are TO's; TO NULL: nobody's. */
+void tasks_give(struct Router *router, struct Upstream *from, struct Upstream *to);
 
 /* calls.c: tools/call */
 void calls_take(
 	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
+
+/* Tools may be hidden now: calls to them that still wait at their upstream, and were not sent, are refused. */
+void calls_recheck(struct Router *router);
 
 /* forward.c: a request goes to an upstream, and its answer comes back */
 void forward_send(struct Request *request, const struct RpcMessage *message,
@@ -338,6 +375,9 @@ void sessions_init(struct Router *router);
 void sessions_release(struct Router *router);
 void sessions_each(const struct Router *router, void (*function)(struct Upstream *up));
 bool sessions_are_quiet(const struct Router *router);
+/* Those of CONNECTOR are added to UPSTREAMS, and nothing is known of them any more. */
+void sessions_leave(
+	struct Router *router, const struct ConnectorConfig *connector, GPtrArray *upstreams);
 /* What a legacy IDE wants of all servers: its level of log messages, and that they hear of its roots. */
 void sessions_set_log_level(struct Router *router);
 void sessions_tell_roots(struct Router *router, struct Slice params);
@@ -417,6 +457,8 @@ bool held_cancelled(struct Router *router, struct Upstream *up, struct JsonValue
 void held_end_request(struct Request *request);
 /* The session of UP is gone: what it asked is void, and calls that wait for a retry end soon. */
 void held_end_upstream(struct Router *router, struct Upstream *up);
+/* UP was shut down, and its calls are gone: those that wait for a retry end. */
+void held_forget_upstream(struct Router *router, struct Upstream *up);
 /* REQUEST is the retry for CALL, with PARAMS (inputResponses an object or none), which DIGEST was made of. Sees to it. */
 void held_resume(struct Request *request, const struct McpParams *params, const char *digest,
 	struct HeldCall *call);
@@ -444,6 +486,8 @@ bool asking_call(struct UpstreamCall *call, const GError *error, void *user);
 void asking_connect(struct Request *request, struct Upstream *up, const struct McpParams *params);
 /* An upstream's state changed. */
 void asking_state(struct Router *router, struct Upstream *up);
+/* UP leaves: a sign-in to it ends, and the IDE is asked no more. No request waits for it any more. */
+void asking_forget_upstream(struct Router *router, struct Upstream *up);
 /* An answer of the IDE; false if it is to no request of asking.c. */
 bool asking_take_answer(struct Router *router, const struct RpcMessage *message);
 /* A retry whose requestState is a handle of ours: MESSAGE without what only we were meant to see, for g_free, *LEN
@@ -474,6 +518,8 @@ bool ask_state_is_ours(const struct McpParams *params);
 bool ask_state_peek(struct Router *router, const struct McpParams *params, struct AskState *out);
 /* It stands for nothing any more. NULL is fine. */
 void ask_state_forget(struct Router *router, const char *handle);
+/* So do all that are of UP. */
+void ask_state_forget_upstream(struct Router *router, const struct Upstream *up);
 /* Uses it up; false if there is none such, or none for that digest. */
 bool ask_state_take(struct Router *router, const struct McpParams *params, const char *digest,
 	struct AskState *out);
@@ -485,8 +531,10 @@ char *ask_state_strip(const struct RpcMessage *message, size_t *len);
 bool builtin_can_connect(const struct Router *router, const struct ConnectorConfig *connector);
 /* How things are with UP, as the connectors tool says it, for g_free. */
 char *builtin_describe(const struct Router *router, struct Upstream *up);
-/* Appends their definitions, each with a comma before it if there is something before. */
+/* Appends their definitions if they are on, with a comma before them unless they are FIRST. */
 void builtin_append(const struct Router *router, GString *out, bool first);
+/* Whether what that gives is another text than when this was asked last. */
+bool builtin_has_changed(struct Router *router);
 /* Answers a call to one of them; false if NAME is none. */
 bool builtin_call(struct Request *request, const char *name, const struct RpcMessage *message,
 	const struct McpParams *params);
@@ -494,5 +542,17 @@ bool builtin_call(struct Request *request, const char *name, const struct RpcMes
 /* router.c */
 /* One message (not a batch) of the IDE. */
 void router_message(struct Router *router, struct Slice text, struct Batch *batch);
+/* An upstream of the router's for CONNECTOR, which is not in router->upstreams yet. */
+struct Upstream *router_new_upstream(
+	struct Router *router, const struct ConnectorConfig *connector);
+
+/* reconfigure.c */
+void reconfigure_init(struct Router *router);
+/* The router ends: nothing is looked after any more. */
+void reconfigure_stop(struct Router *router);
+/* Frees upstreams that left, and their connectors. */
+void reconfigure_release(struct Router *router);
+/* Whether all upstreams that left have sent all that they had to. */
+bool reconfigure_is_quiet(const struct Router *router);
 
 #endif

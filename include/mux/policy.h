@@ -13,6 +13,7 @@ enum Verdict {
 	VERDICT_NARROWED, /* the user's own allow-list leaves it out */
 	VERDICT_TOGGLED_OFF,
 	VERDICT_INVALID, /* its definition may not be shown; tool->invalid says why */
+	VERDICT_PIN_CHANGED, /* it is not as it was approved, and pin_tools = block */
 };
 
 struct Decision {
@@ -28,6 +29,9 @@ struct Decision {
 
 /* Decides over one tool. */
 struct Decision policy_tool(const struct ConnectorConfig *connector, const struct Tool *tool);
+/* Makes DECISION, over a tool that would be exposed, that of one whose definition changed, where PIN_TOOLS = block hides
+ * it; leaves any other as it is. */
+void policy_pin_changed(struct Decision *decision, enum PinMode pin_tools);
 
 /* Decides over a prompt, resource or template as it is listed (a template by its text). */
 struct Decision policy_item(

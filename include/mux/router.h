@@ -6,6 +6,7 @@
 
 #include "format/config.h"
 #include "mux/audit.h"
+#include "mux/pins.h"
 #include "net/stdio.h"
 #include "upstream/upstream.h"
 
@@ -22,6 +23,7 @@ struct RouterOptions {
 	void (*pressure)(bool high, void *user);
 	void *user;
 	struct Audit *audit; /* NULL: there is none */
+	struct Pins *pins; /* NULL: there are none */
 };
 
 struct Router *router_new(const struct RouterOptions *options);
@@ -37,6 +39,13 @@ void router_set_output_pressure(struct Router *router, bool high);
 
 /* The keyring changed, or another process says so: credentials are read again. */
 void router_reread_credentials(struct Router *router);
+
+/* The configuration is another one since a moment ago (config_adopt): connectors that are new open, those in GONE (taken over)
+ * and those that were switched off end: their calls are cancelled, their sessions deleted. Lists are made anew, and the IDE is
+ * told of what changed. */
+void router_reconfigure(struct Router *router, GPtrArray *gone);
+/* Files of pins were written by another process. */
+void router_reread_pins(struct Router *router);
 
 /* The IDE is gone or wants us gone: subscriptions are ended, calls in flight cancelled upstream, sessions
  * deleted. router_is_quiet says when that has been sent. */

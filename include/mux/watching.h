@@ -11,8 +11,9 @@ enum { WATCHES_MAX = 1000 }; /* of one subscription, or of a legacy IDE */
 struct Watch {
 	struct Listens *listens;
 	char *uri;
-	struct Upstream *
-		up; /* NULL: which one serves it is not known yet, or the watch has ended by itself */
+	struct Upstream
+		*up; /* NULL: which one serves it is not known yet, or any more, or the watch has
+		     * ended by itself */
 	bool agreed;
 	bool missed; /* it was updated when that could not be told */
 	struct Listen *listen; /* modern: whose it is */
@@ -45,7 +46,8 @@ void watch_free(void *watch);
 
 /* Tells of what could not be told before, as far as LISTEN (NULL: the legacy IDE) may be told now. */
 void watching_catch_up(struct Listens *listens, struct Listen *listen);
-/* Subscriptions of the legacy IDE that cannot be made now: their servers are signed out or have failed. */
+/* Subscriptions of the legacy IDE that cannot be made now: their servers are signed out or have failed. Those that lost
+ * their server begin at another one that has the resource now, or end. */
 void watching_settle(struct Listens *listens);
 /* REQUEST (resources/subscribe) is about to end without an answer. */
 void watching_cancelled(struct Listens *listens, struct Request *request);

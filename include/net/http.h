@@ -27,6 +27,13 @@ struct HttpOptions {
  * request. */
 struct HttpClient *http_client_new(
 	struct Loop *loop, const struct HttpOptions *options, GError **error);
+/* Other options for requests that start from now on. What runs goes on as it began, and its connections are for no request
+ * that comes later: trust and proxies that do not hold any more are not used again. False with MUX_ERROR_IO, as above, with
+ * nothing changed. */
+bool http_client_reconfigure(
+	struct HttpClient *client, const struct HttpOptions *options, GError **error);
+/* Whether PATH can be a ca_file; MUX_ERROR_IO. */
+bool http_check_ca_file(const char *path, GError **error);
 /* Cancels what runs and closes every connection. Not inside a handler. NULL is fine. */
 void http_client_free(struct HttpClient *client);
 

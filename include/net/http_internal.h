@@ -15,6 +15,8 @@ struct HttpHandle {
 	char *url; /* of the last request */
 	enum HttpMethod method;
 	unsigned connect_timeout_ms;
+	unsigned generation; /* of the client's options, when it was made */
+	char *ca_blob; /* referenced: libcurl points to it; NULL: none */
 	bool tls;
 	char error[CURL_ERROR_SIZE];
 };
@@ -32,7 +34,8 @@ struct HttpClient {
 	unsigned max_connections;
 	CURLM *multi; /* NULL before the first request */
 	char *ca_path, *ca_bundle; /* where the system's certificates are; one of them NULL */
-	char *ca_blob; /* the bundle and ca_file together, where both are needed as one */
+	char *ca_blob; /* g_ref_string: the bundle and ca_file together, where both are needed as one */
+	unsigned generation; /* raised when options change */
 	struct HttpHeaders *no_headers;
 	struct HttpHandle *pool;
 	struct HttpSockets *sockets;
@@ -91,8 +94,8 @@ size_t http_on_header(char *bytes, size_t size, size_t count, void *handle);
 int http_on_before_request(
 	void *handle, char *remote, char *local, int remote_port, int local_port);
 
-/* http_setup.c: whether PATH is a file of certificates; MUX_ERROR_IO. */
-bool http_setup_check_ca_file(const char *path, GError **error);
+/* http_setup.c: takes OPTIONS over into the client, which does not use others any more. */
+void http_setup_options(struct HttpClient *client, const struct HttpOptions *options);
 /* Starts libcurl's part of the client where that has not happened. False if it fails. */
 bool http_setup_start(struct HttpClient *client);
 void http_setup_stop(struct HttpClient *client);

@@ -29,6 +29,9 @@ void line_reader_free(struct LineReader *reader);
  * writer goes away, what waits is dropped and `end` is called. */
 void line_reader_hold(struct LineReader *reader, bool hold);
 
+/* Another limit, for lines that end from now on. */
+void line_reader_set_max(struct LineReader *reader, size_t max_line_bytes);
+
 struct OutQueue;
 
 struct OutHandlers {

@@ -45,6 +45,9 @@ struct List {
 	bool renewed; /* a session was renewed because a page was refused */
 	bool reauthorized; /* a token was renewed because a page was refused */
 	bool listed; /* fetched or failed since the upstream opened */
+	bool recalled; /* it is from the cache, and was not fetched since */
+	enum Era era; /* in which the tools were fetched */
+	char *grant; /* of the sign-in that it was fetched with; NULL: none was needed */
 	struct ToolList *tools; /* of MCP_TOOLS, as last fetched */
 	struct ItemList *items; /* of the others */
 	int64_t fresh_until_us;
@@ -123,6 +126,15 @@ struct Upstream {
 
 	struct Levels *levels; /* NULL until somebody asks for one */
 
+	/* What is kept on disk: list_cache.c */
+	char *kept_key; /* NULL: nothing is */
+	char kept_digest[LIST_RECORD_DIGEST_BYTES]; /* of what is, as far as is known; "" */
+	struct ListRecord *recalled; /* its lists are not in place yet; NULL */
+	char *recalled_grant; /* of what was recalled, until the credential has told its own; NULL */
+	bool keep_due; /* it will be written */
+	bool reopened; /* it was opened since its tools were fetched last */
+	struct LoopTimer keep;
+
 	struct UpstreamCall *calls; /* all that have not ended, oldest first */
 	struct UpstreamCall *last_call;
 	unsigned in_flight;
@@ -191,6 +203,11 @@ void upstream_resume_lists(struct Upstream *up, const GError *error);
 /* The sign-in that they were fetched with was forgotten: they go. Calls `tools` and `items`. */
 void upstream_forget_lists(struct Upstream *up);
 bool upstream_has_lists(const struct Upstream *up);
+/* Those of another sign-in than it has now go, but if not ALL for those that are fetched anew when it opens. Calls `tools`
+ * and `items`. */
+void upstream_disown_lists(struct Upstream *up, bool all);
+/* Puts those of RECORD in place, without a word to anybody. */
+void upstream_take_recalled(struct Upstream *up, const struct ListRecord *record);
 /* By what its changes are announced. */
 enum UpstreamOffer upstream_telling(enum McpList kind);
 /* What the server tells of may have changed unheard: the lists that somebody wants are fetched again. */
@@ -201,6 +218,16 @@ void upstream_list_changed(struct Upstream *up, enum McpList kind);
 /* Fetches the tools by a request that has not gone out yet. The number that upstream_calls_listed will be called with when
  * that has ended, or a higher one. */
 unsigned upstream_list_tools_anew(struct Upstream *up);
+
+/* list_cache.c */
+/* The sign-in has the id GRANT (NULL: there is none): what was recalled for another one goes. Calls `tools` and `items`. */
+void upstream_check_recalled(struct Upstream *up, const char *grant);
+/* The sign-in was forgotten: nothing of it stays on disk. */
+void upstream_forget_kept(struct Upstream *up);
+/* What is kept may be outdated: it is written soon. */
+void upstream_keep_soon(struct Upstream *up);
+/* The same at once, at the end. */
+void upstream_end_keeping(struct Upstream *up);
 
 /* stream.c: opened where the server has something to tell */
 void upstream_start_stream(struct Upstream *up);

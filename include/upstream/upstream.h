@@ -18,6 +18,7 @@
 #include "format/tool.h"
 #include "net/http.h"
 #include "upstream/era.h"
+#include "upstream/list_cache.h"
 
 struct Upstream;
 struct UpstreamCall;
@@ -68,6 +69,8 @@ struct UpstreamShared {
 	struct EraStore *eras;
 	const struct AuthShared
 		*auth; /* NULL: no accounts; connectors that need one are signed out */
+	struct ListCache
+		*lists; /* NULL: what is listed is neither kept on disk nor taken from there */
 };
 
 /* An upstream for CONNECTOR, which outlives it. Does no I/O. */
@@ -110,6 +113,15 @@ void upstream_set_client(struct Upstream *upstream, enum Era era, struct Slice c
 void upstream_change_client(struct Upstream *upstream, enum Era era, struct Slice capabilities);
 /* What of that a server of ERA is offered: a raw object. */
 const char *upstream_client(const struct Upstream *upstream, enum Era era);
+
+/* Takes what is known of the server from the cache (UpstreamShared.lists), as of an IDE of ERA that declared what
+ * upstream_set_client was told: instructions and offers are there at once, lists once upstream_recall_lists or upstream_open
+ * was called; upstream_is_listed is true of those then, though they count as stale. They are fetched anew when it
+ * opens, and go (`tools` and `items` are called) if another account than the one they were listed for turns out to be signed
+ * in, or none. Before upstream_open, after upstream_set_client; calls no handler. False if nothing is known. */
+bool upstream_recall(struct Upstream *upstream, enum Era era);
+/* Takes the lists of what was recalled, which takes more time than the rest of it. Calls no handler. */
+void upstream_recall_lists(struct Upstream *upstream);
 
 /* Nobody reads its lists: those of a legacy server are not fetched, and empty. (A modern server's tools say what goes into
  * headers.) Before upstream_open. */

@@ -2,7 +2,7 @@
 _mcp_mux()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='serve connect disconnect status tools enable disable explain doctor audit'
+	local commands='serve connect disconnect status tools enable disable explain diff approve doctor audit'
 	local options='--config --log-level --version --help'
 	local command='' named='' config=${MCP_MUX_CONFIG:-} i
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -31,7 +31,7 @@ _mcp_mux()
 	esac
 	case $command in
 	connect) options+=' --no-browser --key-stdin' ;;
-	status | tools | doctor) options+=' --json' ;;
+	status | tools | explain | doctor) options+=' --json' ;;
 	audit) options+=' --follow --json --connector --tool --outcome --since --until' ;;
 	esac
 	if [[ $cur == -* ]]; then

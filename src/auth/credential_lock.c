@@ -8,11 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gio/gio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { POLL_MS = 30 };
+enum { POLL_MS = 30, TICK_US = 20 * 1000 };
 
 struct KeyringKey credential_key(const struct ConnectorConfig *connector, char **resource)
 {
@@ -118,57 +117,18 @@ void credential_touch_stamp(void)
 		close(fd);
 }
 
-struct StampWatch {
-	GFileMonitor *monitor;
-	void (*changed)(void *user);
-	void *user;
-};
-
-static void on_changed(
-	GFileMonitor *monitor, GFile *file, GFile *other, GFileMonitorEvent event, gpointer user)
+bool credential_was_touched(int64_t real_us)
 {
-	struct StampWatch *watch = user;
-	(void)monitor;
-	(void)file;
-	(void)other;
-	if (event != G_FILE_MONITOR_EVENT_CHANGES_DONE_HINT)
-		watch->changed(watch->user);
-}
-
-struct StampWatch *stamp_watch_new(void (*changed)(void *user), void *user)
-{
-	struct StampWatch *watch = g_new0(struct StampWatch, 1);
-	watch->changed = changed;
-	watch->user = user;
 	g_autofree char *path = file_state_path("stamp");
-	g_autofree char *dir = g_path_get_dirname(path);
-	g_autoptr(GError) error = NULL;
-	/* Under a directory that is missing, a monitor would look every few seconds. */
-	if (g_mkdir_with_parents(dir, 0700) < 0) {
-		log_warning(NULL, "%s: %s; sign-ins elsewhere are noticed by the keyring alone",
-			dir, g_strerror(errno));
-		return watch;
-	}
-	g_autoptr(GFile) file = g_file_new_for_path(path);
-	watch->monitor = g_file_monitor_file(file, G_FILE_MONITOR_NONE, NULL, &error);
-	if (!watch->monitor) {
-		log_warning(NULL, "%s: %s; sign-ins elsewhere are noticed by the keyring alone",
-			path, error->message);
-		return watch;
-	}
-	g_file_monitor_set_rate_limit(watch->monitor, 100);
-	g_signal_connect(watch->monitor, "changed", G_CALLBACK(on_changed), watch);
-	return watch;
+	struct stat st;
+	/* Files have the time of the kernel's last tick. */
+	return stat(path, &st) == 0 &&
+	       (int64_t)st.st_mtim.tv_sec * G_USEC_PER_SEC + st.st_mtim.tv_nsec / 1000 + TICK_US >=
+		       real_us;
 }
 
-void stamp_watch_free(struct StampWatch *watch)
+void credential_watch_stamp(struct FileWatch *watch, void (*changed)(void *user), void *user)
 {
-	if (!watch)
-		return;
-	if (watch->monitor) {
-		g_signal_handlers_disconnect_by_data(watch->monitor, watch);
-		g_file_monitor_cancel(watch->monitor);
-		g_object_unref(watch->monitor);
-	}
-	g_free(watch);
+	g_autofree char *path = file_state_path("stamp");
+	file_watch_add(watch, path, changed, user);
 }

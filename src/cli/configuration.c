@@ -49,6 +49,20 @@ void configuration_paths(
 	*user = named ? g_strdup(named) : file_config_path();
 }
 
+char **configuration_places(const struct CliOptions *options)
+{
+	g_autofree char *admin = NULL;
+	char *user = NULL;
+	bool user_named;
+	configuration_paths(options, &admin, &user, &user_named);
+	const char *named = variable("MCP_MUX_ADMIN_CONFIG");
+	char **places = g_new0(char *, 4);
+	places[0] = user;
+	places[1] = g_strdup(ADMIN_FILE);
+	places[2] = g_strdup(named);
+	return places;
+}
+
 /* Reads PATH; what goes wrong becomes a fault of the configuration that names the file. */
 static char *read_config(const char *path, size_t *len, GError **error)
 {
@@ -144,17 +158,54 @@ static void keep_admitted(struct Config *config)
 	}
 }
 
+/* Makes the configuration of the texts; NULL and C freed if it cannot be one. */
+static struct Configuration *parse(struct Configuration *c, GError **error)
+{
+	c->config = configuration_parse_edited(c, (struct Slice){c->user_text, c->user_len}, error);
+	if (c->config) {
+		keep_admitted(c->config);
+		return c;
+	}
+	configuration_free(c);
+	return NULL;
+}
+
 struct Configuration *configuration_load(const struct CliOptions *options, GError **error)
 {
 	g_autoptr(Configuration) c = g_new0(struct Configuration, 1);
 	configuration_paths(options, &c->admin_path, &c->user_path, &c->user_named);
 	if (!read_admin(c, error) || !read_user(c, error))
 		return NULL;
-	c->config = configuration_parse_edited(c, (struct Slice){c->user_text, c->user_len}, error);
-	if (!c->config)
+	return parse(g_steal_pointer(&c), error);
+}
+
+struct Configuration *configuration_load_admin(
+	const struct CliOptions *options, const struct Configuration *last, GError **error)
+{
+	g_autoptr(Configuration) c = g_new0(struct Configuration, 1);
+	configuration_paths(options, &c->admin_path, &c->user_path, &c->user_named);
+	if (!read_admin(c, error))
 		return NULL;
-	keep_admitted(c->config);
-	return g_steal_pointer(&c);
+	c->user_text = slice_dup((struct Slice){last->user_text, last->user_len});
+	c->user_len = last->user_len;
+	c->user_exists = last->user_exists;
+	return parse(g_steal_pointer(&c), error);
+}
+
+void configuration_adopt(
+	struct Configuration *current, struct Configuration *fresh, GPtrArray **gone)
+{
+	config_adopt(current->config, g_steal_pointer(&fresh->config), gone);
+	g_free(current->admin_path);
+	g_free(current->admin_text);
+	g_free(current->user_text);
+	current->admin_path = g_steal_pointer(&fresh->admin_path);
+	current->admin_text = g_steal_pointer(&fresh->admin_text);
+	current->admin_len = fresh->admin_len;
+	current->user_exists = fresh->user_exists;
+	current->user_text = g_steal_pointer(&fresh->user_text);
+	current->user_len = fresh->user_len;
+	configuration_free(fresh);
 }
 
 void configuration_free(struct Configuration *c)

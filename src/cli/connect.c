@@ -354,11 +354,15 @@ static int show(const struct Configuration *configuration, const struct Connecto
 			entry->error ? entry->error->message : survey_state_name(entry->state));
 		return entry->state == SURVEY_SIGNED_OUT ? CLI_SIGN_IN : CLI_FAILED;
 	} else {
-		output_line(output, STYLE_GOOD, "Connected to %s%s%s: %u of %u tools.", title,
+		g_autofree char *writing = entry->not_read_only
+						   ? g_strdup_printf(", %u of them not read-only",
+							     entry->not_read_only)
+						   : NULL;
+		output_line(output, STYLE_GOOD, "Connected to %s%s%s: %u of %u tools%s.", title,
 			entry->account ? " as " : "", entry->account ? entry->account : "",
-			entry->exposed, entry->allowed);
+			entry->exposed, entry->allowed, writing ? writing : "");
 	}
-	g_autoptr(GPtrArray) warnings = survey_warnings(survey);
+	g_autoptr(GPtrArray) warnings = survey_warnings(survey, connector);
 	for (unsigned i = 0; i < warnings->len; i++)
 		output_line(output, STYLE_WARNING, "%s", (const char *)warnings->pdata[i]);
 	return output_flush(output) ? CLI_DONE : CLI_FAILED;
@@ -374,6 +378,7 @@ int cli_connect(const struct CliOptions *options)
 	connect.connector = configuration_find(configuration, options->arguments[0], &error);
 	if (!connect.connector)
 		return output_fail(error);
+	list_cache_forget(connect.connector->name);
 	bool good = session_init(&connect.session, configuration->config, CONNECTIONS, true, NULL,
 			    NULL, &error) &&
 		    run(&connect, &error);

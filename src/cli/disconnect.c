@@ -62,6 +62,7 @@ int cli_disconnect(const struct CliOptions *options)
 	}
 	g_autoptr(GString) words = g_string_new(NULL);
 	disconnect.words = words;
+	list_cache_forget(disconnect.connector->name);
 	if (session_init(&disconnect.session, configuration->config, CONNECTIONS, true, NULL, NULL,
 		    &error)) {
 		forget_start(

@@ -6,7 +6,13 @@
 #include "cli/survey.h"
 
 #include "base/error.h"
+#include "base/file.h"
 #include "format/json_writer.h"
+#include "mux/audit.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct Check {
 	const char *check; /* static: what was looked at */
@@ -63,6 +69,141 @@ static void check_files(GPtrArray *checks, const struct CliOptions *options,
 			g_strdup_printf("%s:%u", note->place.file, note->place.line),
 			g_strdup(note->text), NULL);
 	}
+}
+
+static bool all_are_good(const GPtrArray *checks)
+{
+	for (unsigned i = 0; i < checks->len; i++) {
+		const struct Check *check = checks->pdata[i];
+		if (!check->good)
+			return false;
+	}
+	return true;
+}
+
+/* ---- files and folders of our own ---- */
+
+/* The administrator's file was checked when it was read, or nothing would have been read. The user's is used all the same
+ * if others can write it; they should know. */
+static void check_safety(GPtrArray *checks, const struct Configuration *configuration)
+{
+	g_autoptr(GError) error = NULL;
+	if (configuration->admin_path)
+		add_check(checks, "safety", true, g_strdup(configuration->admin_path),
+			g_strdup("nobody else can write it, or anything on the way to it"), NULL);
+	if (!configuration->user_exists)
+		return;
+	if (configuration_path_is_safe(configuration->user_path, geteuid(), &error))
+		add_check(checks, "safety", true, g_strdup(configuration->user_path),
+			g_strdup("nobody but you can write it, or anything on the way to it"),
+			NULL);
+	else
+		add_check(checks, "safety", true, g_strdup(configuration->user_path),
+			g_strdup("others can write it, or something on the way to it; it is used "
+				 "all the same"),
+			g_strdup("see owners and modes: namei -l shows them; then chmod go-w"));
+}
+
+/* What is wrong with the directory that ST is of; NULL: nothing. For g_free. */
+static char *fault_of_directory(const struct stat *st)
+{
+	if (!S_ISDIR(st->st_mode))
+		return g_strdup("is no directory");
+	if (st->st_uid != geteuid())
+		return g_strdup_printf("belongs to user %u, not to you", (unsigned)st->st_uid);
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		return g_strdup_printf(
+			"can be written by others (mode %04o)", (unsigned)st->st_mode & 07777);
+	return NULL;
+}
+
+/* What is there of the way to PATH; for g_free. */
+static char *nearest_place(const char *path)
+{
+	char *at = g_path_get_dirname(path);
+	while (access(at, F_OK) != 0 && strcmp(at, "/") != 0 && strcmp(at, ".") != 0) {
+		char *above = g_path_get_dirname(at);
+		g_free(at);
+		at = above;
+	}
+	return at;
+}
+
+/* Why nothing can be made at PATH, where there is nothing; NULL: it can. For g_free. */
+static char *fault_of_place(const char *path)
+{
+	g_autofree char *directory = nearest_place(path);
+	if (!g_file_test(directory, G_FILE_TEST_IS_DIR))
+		return g_strdup_printf("cannot be made: %s is no directory", directory);
+	if (access(directory, W_OK | X_OK) == 0)
+		return NULL;
+	return g_strdup_printf("cannot be made in %s: %s", directory, g_strerror(errno));
+}
+
+/* A directory in which files are kept that only this user may write; WHAT is in it. Takes over PATH. */
+static void check_directory(GPtrArray *checks, const char *what, char *path)
+{
+	struct stat st;
+	g_autofree char *fault = NULL;
+	bool there = lstat(path, &st) == 0;
+	if (!there)
+		fault = fault_of_place(path);
+	else if (stat(path, &st) != 0)
+		fault = g_strdup_printf("cannot be looked at: %s", g_strerror(errno));
+	else
+		fault = fault_of_directory(&st);
+	char *advice =
+		fault ? g_strdup_printf("make it yours alone: chown, chmod 700 %s", path) : NULL;
+	add_check(checks, what, !fault, path,
+		g_strdup(fault   ? fault
+			 : there ? "is yours, and nobody else can write it"
+				 : "is not there yet"),
+		advice);
+}
+
+/* Why no line can be written to the log at PATH; NULL: it can. For g_free. */
+static char *fault_of_log(const char *path)
+{
+	struct stat st;
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT || errno == ENOTDIR
+			       ? fault_of_place(path)
+			       : g_strdup_printf("cannot be looked at: %s", g_strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return g_strdup("is no regular file");
+	if (st.st_uid != geteuid())
+		return g_strdup_printf("belongs to user %u, not to you", (unsigned)st.st_uid);
+	if (access(path, W_OK) != 0)
+		return g_strdup_printf("cannot be written: %s", g_strerror(errno));
+	return NULL;
+}
+
+static void check_audit(GPtrArray *checks, const struct MuxConfig *mux)
+{
+	char *path = audit_path();
+	bool required = mux->audit == AUDIT_REQUIRED;
+	if (mux->audit == AUDIT_OFF) {
+		add_check(
+			checks, "audit", true, path, g_strdup("is not written: audit = off"), NULL);
+		return;
+	}
+	g_autofree char *fault = fault_of_log(path);
+	const char *mode = required ? "audit = required" : "audit = on";
+	if (fault)
+		add_check(checks, "audit", false, path, g_strdup_printf("%s (%s)", fault, mode),
+			g_strdup(required ? "no call is made until it can be written"
+					  : "calls go on, but what was done is not written down"));
+	else
+		add_check(checks, "audit", true, path, g_strdup_printf("can be written (%s)", mode),
+			NULL);
+}
+
+static void check_folders(GPtrArray *checks, const struct MuxConfig *mux)
+{
+	check_audit(checks, mux);
+	if (mux->pin_tools != PIN_OFF)
+		check_directory(checks, "pins", pins_directory());
+	check_directory(checks, "cache", file_cache_path("lists"));
 }
 
 /* ---- the keyring ---- */
@@ -191,6 +332,8 @@ static int check_connectors(GPtrArray *checks, const struct Configuration *confi
 	if (!survey)
 		return CLI_FAILED;
 	int status = CLI_DONE;
+	g_autoptr(GPtrArray) warnings = survey_warnings(survey, only);
+	g_ptr_array_extend_and_steal(warnings, survey_limits(survey, only));
 	for (unsigned i = 0; i < survey->entries->len; i++) {
 		const struct SurveyEntry *entry = survey->entries->pdata[i];
 		check_entry(checks, entry);
@@ -199,6 +342,9 @@ static int check_connectors(GPtrArray *checks, const struct Configuration *confi
 			status = only && entry->state == SURVEY_SIGNED_OUT ? CLI_SIGN_IN
 									   : CLI_FAILED;
 	}
+	for (unsigned i = 0; i < warnings->len; i++)
+		add_check(checks, "tools", true, g_strdup("worth a look"),
+			g_strdup(warnings->pdata[i]), NULL);
 	return status;
 }
 
@@ -216,10 +362,15 @@ int cli_doctor(const struct CliOptions *options)
 			if (!only)
 				return output_fail(error);
 		}
+		check_safety(checks, configuration);
+		check_folders(checks, &configuration->config->mux);
+		bool sound = all_are_good(checks);
 		check_keyring(checks, configuration->config);
 		status = check_connectors(checks, configuration, only, &error);
 		if (error)
 			return output_fail(error);
+		if (!sound && status == CLI_DONE)
+			status = CLI_FAILED;
 	}
 	bool done = options->json ? print_json(checks) : print_text(checks);
 	return done ? status : CLI_FAILED;

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/cli.h"
-#include "cli/configuration.h"
+#include "cli/live.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "mux/router.h"
@@ -21,6 +21,9 @@
 enum {
 	FAREWELL_MS = 600,
 	LAST_WRITES_MS = 200,
+	/* After the first message: an IDE's first lists do not wait for the kernel to set watches, which takes long in large
+	 * directories. What happens before is found then. */
+	WATCH_AFTER_MS = 250,
 	OUT_HIGH_BYTES = 16 << 20, /* more waits for the IDE to read: transfers pause */
 	CONNECTIONS_PER_UPSTREAM = 130,
 	DESCRIPTORS_WANTED = 16 * 1024,
@@ -28,13 +31,19 @@ enum {
 
 struct Serve {
 	GMainLoop *main_loop;
+	const struct CliOptions *options;
+	struct Configuration *configuration;
 	struct Session session;
-	bool accounts; /* some connector needs one */
-	struct StampWatch *stamp; /* NULL before the first message */
-	struct LoopTimer watch;
+	struct ListCache *lists;
+	int64_t first_us; /* when the first message came, Unix time; 0: not yet */
+	struct LoopTimer start; /* of what follows */
+	struct FileWatch *watch; /* NULL before the first message, as the next */
+	struct Live *live;
+	bool stamp; /* is watched */
 	struct LineReader *in;
 	struct OutQueue *out;
 	struct Router *router;
+	struct Pins *pins;
 	int signals; /* a signalfd; -1: none */
 	struct LoopWatch *signal_watch;
 	struct LoopTimer farewell;
@@ -50,12 +59,6 @@ static void on_credentials_changed(void *user)
 		router_reread_credentials(serve->router);
 }
 
-static void start_watching(void *user)
-{
-	struct Serve *serve = user;
-	serve->stamp = stamp_watch_new(on_credentials_changed, serve);
-}
-
 static bool needs_accounts(const struct Config *config)
 {
 	for (guint i = 0; i < config->connectors->len; i++) {
@@ -66,12 +69,69 @@ static bool needs_accounts(const struct Config *config)
 	return false;
 }
 
+/* Once some connector needs an account. */
+static void watch_stamp(struct Serve *serve)
+{
+	if (serve->stamp || !needs_accounts(serve->configuration->config))
+		return;
+	serve->stamp = true;
+	credential_watch_stamp(serve->watch, on_credentials_changed, serve);
+}
+
+static unsigned connections_wanted(const struct Config *config)
+{
+	return (config->connectors->len + 1) * CONNECTIONS_PER_UPSTREAM;
+}
+
+/* Everything that holds settings of its own is told; all else reads them where they are. */
+static void on_edited(struct Configuration *fresh, void *user)
+{
+	struct Serve *serve = user;
+	g_autoptr(GError) error = NULL;
+	const struct Config *config = serve->configuration->config;
+	GPtrArray *gone = NULL;
+	/* The line of its being switched on or off is in it. */
+	if (fresh->config->mux.audit != AUDIT_OFF)
+		audit_reconfigure(serve->session.audit, &fresh->config->mux);
+	live_audit_changes(serve->session.audit, config, fresh->config);
+	live_log_notes(fresh->config, config);
+	configuration_adopt(serve->configuration, fresh, &gone);
+	audit_reconfigure(serve->session.audit, &config->mux);
+	if (!session_reconfigure(&serve->session, config, connections_wanted(config), &error))
+		log_warning(NULL, "%s; the way to servers stays as it was", error->message);
+	line_reader_set_max(serve->in, config->mux.max_message);
+	watch_stamp(serve);
+	router_reconfigure(serve->router, gone);
+}
+
+static void on_pins(void *user)
+{
+	struct Serve *serve = user;
+	router_reread_pins(serve->router);
+}
+
+static void start_watching(void *user)
+{
+	static const struct LiveHandlers handlers = {on_edited, on_pins};
+	struct Serve *serve = user;
+	serve->watch = file_watch_new();
+	serve->live = live_new(serve->session.loop, serve->watch, serve->options,
+		serve->configuration, &handlers, serve);
+	watch_stamp(serve);
+	/* What happened since the first message: of the configuration live.c finds it. */
+	if (serve->stamp && credential_was_touched(serve->first_us))
+		on_credentials_changed(serve);
+	on_pins(serve);
+}
+
 static void on_line(char *bytes, size_t len, void *user)
 {
 	struct Serve *serve = user;
-	/* An IDE's first answer does not wait for this. */
-	if (serve->accounts && !serve->stamp && !serve->watch.loop)
-		loop_timer_start(serve->session.loop, &serve->watch, 0, start_watching, serve);
+	if (serve->first_us == 0) {
+		serve->first_us = g_get_real_time();
+		loop_timer_start(
+			serve->session.loop, &serve->start, WATCH_AFTER_MS, start_watching, serve);
+	}
 	router_line(serve->router, bytes, len);
 }
 
@@ -149,31 +209,32 @@ static void raise_descriptor_limit(void)
 		log_debug(NULL, "the limit of open files stays: %s", g_strerror(errno));
 }
 
-static bool serve_init(
-	struct Serve *serve, const struct Configuration *configuration, GError **error)
+static bool serve_init(struct Serve *serve, GError **error)
 {
-	const struct Config *config = configuration->config;
+	const struct Config *config = serve->configuration->config;
 	static const struct LineHandlers line_handlers = {on_line, on_overlong, on_end};
 	static const struct OutHandlers out_handlers = {on_closed, on_out_pressure};
-	unsigned max_connections = (config->connectors->len + 1) * CONNECTIONS_PER_UPSTREAM;
 	raise_descriptor_limit();
 	serve->main_loop = g_main_loop_new(NULL, FALSE);
-	if (!session_init(&serve->session, config, max_connections, false, on_credentials_changed,
-		    serve, error))
+	if (!session_init(&serve->session, config, connections_wanted(config), false,
+		    on_credentials_changed, serve, error))
 		return false;
+	serve->lists = list_cache_new();
+	serve->session.upstream.lists = serve->lists;
 	serve->out = out_queue_new(
 		serve->session.loop, STDOUT_FILENO, OUT_HIGH_BYTES, &out_handlers, serve);
+	serve->pins = pins_new(&config->mux, true);
 	const struct RouterOptions options = {
 		.config = config,
 		.upstream = serve->session.upstream,
 		.out = serve->out,
 		.output_bytes = OUT_HIGH_BYTES,
-		.config_path = configuration->user_path,
+		.config_path = serve->configuration->user_path,
 		.pressure = on_in_pressure,
 		.user = serve,
 		.audit = serve->session.audit,
+		.pins = serve->pins,
 	};
-	serve->accounts = needs_accounts(config);
 	serve->router = router_new(&options);
 	serve->in = line_reader_new(
 		serve->session.loop, STDIN_FILENO, config->mux.max_message, &line_handlers, serve);
@@ -186,8 +247,16 @@ static void on_farewell_over(void *user)
 	serve->over = true;
 }
 
+static void stop_watching(struct Serve *serve)
+{
+	loop_timer_stop(&serve->start);
+	g_clear_pointer(&serve->live, live_free);
+	g_clear_pointer(&serve->watch, file_watch_free);
+}
+
 static void say_farewell(struct Serve *serve)
 {
+	stop_watching(serve);
 	line_reader_free(g_steal_pointer(&serve->in));
 	http_client_hold(serve->session.http, false);
 	router_shutdown(serve->router);
@@ -201,10 +270,11 @@ static void say_farewell(struct Serve *serve)
 
 static void serve_release(struct Serve *serve)
 {
-	loop_timer_stop(&serve->watch);
-	stamp_watch_free(serve->stamp);
+	stop_watching(serve);
 	line_reader_free(serve->in);
 	router_free(serve->router);
+	pins_free(serve->pins);
+	list_cache_free(serve->lists);
 	out_queue_free(serve->out);
 	loop_unwatch(serve->signal_watch);
 	if (serve->signals >= 0)
@@ -214,35 +284,18 @@ static void serve_release(struct Serve *serve)
 		g_main_loop_unref(serve->main_loop);
 }
 
-/* What an administrator demands and this version cannot give must not look as if it were given. */
-static const char *unmet_demand(const struct MuxConfig *mux)
-{
-	if (mux->pin_tools == PIN_BLOCK)
-		return "pin_tools = block: this version does not pin tools yet, so it does not "
-		       "serve";
-	return NULL;
-}
-
 int cli_serve(const struct CliOptions *options)
 {
 	g_autoptr(GError) error = NULL;
 	g_autoptr(Configuration) configuration = configuration_load(options, &error);
 	if (!configuration)
 		return output_fail(error);
-	const char *unmet = unmet_demand(&configuration->config->mux);
-	if (unmet) {
-		output_error("%s", unmet);
-		return CLI_USAGE;
-	}
-	struct Serve serve = {.signals = -1};
-	if (!serve_init(&serve, configuration, &error)) {
+	struct Serve serve = {.options = options, .configuration = configuration, .signals = -1};
+	if (!serve_init(&serve, &error)) {
 		serve_release(&serve);
 		return output_fail(error);
 	}
-	for (guint i = 0; i < configuration->config->notes->len; i++) {
-		const struct ConfigNote *note = configuration->config->notes->pdata[i];
-		log_warning(NULL, "%s:%u: %s", note->place.file, note->place.line, note->text);
-	}
+	live_log_notes(configuration->config, NULL);
 	g_main_loop_run(serve.main_loop);
 	say_farewell(&serve);
 	serve_release(&serve);

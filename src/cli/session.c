@@ -2,15 +2,20 @@
 
 #include "base/file.h"
 
-bool session_init(struct Session *session, const struct Config *config, unsigned max_connections,
-	bool may_prompt, void (*changed)(void *user), void *user, GError **error)
+static struct HttpOptions http_options(const struct Config *config, unsigned max_connections)
 {
-	const struct HttpOptions http = {
+	return (struct HttpOptions){
 		.ca_file = config->mux.ca_file,
 		.proxy = config->mux.proxy,
 		.max_connections = max_connections,
 		.user_agent = "mcp-mux/" MCP_MUX_VERSION,
 	};
+}
+
+bool session_init(struct Session *session, const struct Config *config, unsigned max_connections,
+	bool may_prompt, void (*changed)(void *user), void *user, GError **error)
+{
+	const struct HttpOptions http = http_options(config, max_connections);
 	*session = (struct Session){0};
 	session->loop = loop_new(NULL);
 	session->http = http_client_new(session->loop, &http, error);
@@ -36,6 +41,13 @@ bool session_init(struct Session *session, const struct Config *config, unsigned
 		.auth = &session->auth,
 	};
 	return true;
+}
+
+bool session_reconfigure(struct Session *session, const struct Config *config,
+	unsigned max_connections, GError **error)
+{
+	const struct HttpOptions http = http_options(config, max_connections);
+	return http_client_reconfigure(session->http, &http, error);
 }
 
 void session_release(struct Session *session)

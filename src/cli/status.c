@@ -1,3 +1,5 @@
+#include "cli/explain.h"
+#include "cli/limits.h"
 #include "cli/output.h"
 #include "cli/survey.h"
 
@@ -5,15 +7,6 @@
 
 /* One entry's columns: name, title, number of tools or what to do, revision. */
 enum { COLUMNS = 4 };
-
-static void json_member_text(struct JsonWriter *w, const char *key, const char *text)
-{
-	json_key(w, key);
-	if (text)
-		json_cstring(w, text);
-	else
-		json_null(w);
-}
 
 /* Unix seconds as RFC 3339 in UTC, NULL for 0; for g_free. */
 static char *rfc3339(int64_t seconds)
@@ -38,19 +31,46 @@ static void write_entry(struct JsonWriter *w, const struct SurveyEntry *entry)
 	json_member_string(w, "name", entry->connector->name);
 	json_member_string(w, "title", connector_title(entry->connector));
 	json_member_string(w, "state", survey_state_name(entry->state));
-	json_member_text(w, "account", entry->account);
-	json_member_text(w, "scope", entry->scope);
+	explain_write_text(w, "account", entry->account);
+	explain_write_text(w, "scope", entry->scope);
 	json_member_count(w, "exposed", entry->tools_known, entry->exposed);
 	json_member_count(w, "allowed", entry->tools_known, entry->allowed);
+	json_member_count(w, "changed", entry->tools_known, entry->changed);
+	json_member_count(
+		w, "tokens", entry->tools_known, (unsigned)limits_tokens(entry->exposed_bytes));
 	g_autofree char *expires = rfc3339(entry->expires_at);
-	json_member_text(w, "expires_at", expires);
-	json_member_text(w, "revision", entry->revision);
-	json_member_text(w, "error", entry->error ? entry->error->message : NULL);
+	explain_write_text(w, "expires_at", expires);
+	explain_write_text(w, "revision", entry->revision);
+	explain_write_text(w, "error", entry->error ? entry->error->message : NULL);
 	json_end_object(w);
+}
+
+/* What a person should look at, in the rules and in the list as a whole. */
+static GPtrArray *gather_warnings(const struct Survey *survey)
+{
+	GPtrArray *lines = survey_warnings(survey, NULL);
+	g_ptr_array_extend_and_steal(lines, survey_limits(survey, NULL));
+	return lines;
+}
+
+static void write_notes(struct JsonWriter *w, const struct Config *config)
+{
+	json_key(w, "notes");
+	json_begin_array(w);
+	for (unsigned i = 0; i < config->notes->len; i++) {
+		const struct ConfigNote *note = config->notes->pdata[i];
+		json_begin_object(w);
+		json_member_string(w, "file", note->place.file);
+		json_member_int(w, "line", note->place.line);
+		json_member_string(w, "text", note->text);
+		json_end_object(w);
+	}
+	json_end_array(w);
 }
 
 static bool print_json(const struct Survey *survey)
 {
+	g_autoptr(GPtrArray) warnings = gather_warnings(survey);
 	g_autoptr(GString) out = g_string_new(NULL);
 	struct JsonWriter w;
 	json_writer_init(&w, out);
@@ -61,8 +81,22 @@ static bool print_json(const struct Survey *survey)
 	for (unsigned i = 0; i < survey->entries->len; i++)
 		write_entry(&w, survey->entries->pdata[i]);
 	json_end_array(&w);
+	write_notes(&w, survey->configuration->config);
+	explain_write_texts(&w, "warnings", warnings);
 	json_end_object(&w);
 	return output_json(out);
+}
+
+/* "9 of 10 tools"; for g_free. */
+static char *count_words(const struct SurveyEntry *entry)
+{
+	g_autofree char *changed =
+		entry->changed ? g_strdup_printf("; %u tool%s changed since %s approved",
+					 entry->changed, entry->changed == 1 ? "" : "s",
+					 entry->changed == 1 ? "it was" : "they were")
+			       : NULL;
+	return g_strdup_printf(
+		"%u of %u tools%s", entry->exposed, entry->allowed, changed ? changed : "");
 }
 
 static void add_row(struct Table *table, const struct SurveyEntry *entry)
@@ -71,9 +105,7 @@ static void add_row(struct Table *table, const struct SurveyEntry *entry)
 		STYLE_PLAIN, STYLE_PLAIN, STYLE_PLAIN, STYLE_FAINT};
 	bool connected = entry->state == SURVEY_CONNECTED;
 	g_autofree char *advice = survey_advice(entry);
-	g_autofree char *counts =
-		connected ? g_strdup_printf("%u of %u tools", entry->exposed, entry->allowed)
-			  : NULL;
+	g_autofree char *counts = connected ? count_words(entry) : NULL;
 	const char *const cells[COLUMNS] = {entry->connector->name,
 		connector_title(entry->connector), connected ? counts : advice,
 		connected ? entry->revision : NULL};
@@ -157,7 +189,7 @@ static void print_notes(struct Output *output, const struct Config *config)
 
 static void print_warnings(struct Output *output, const struct Survey *survey)
 {
-	g_autoptr(GPtrArray) warnings = survey_warnings(survey);
+	g_autoptr(GPtrArray) warnings = gather_warnings(survey);
 	if (warnings->len > 0)
 		output_line(output, STYLE_HEADING, "Worth a look");
 	for (unsigned i = 0; i < warnings->len; i++)

@@ -9,7 +9,10 @@
 #include "cli/survey.h"
 
 #include "base/error.h"
+#include "cli/limits.h"
 #include "cli/session.h"
+#include "mux/builtin.h"
+#include "mux/names.h"
 
 enum {
 	FAREWELL_MS = 1000, /* for sessions to be deleted */
@@ -121,12 +124,54 @@ static void note_upstream(
 		entry->state = SURVEY_SIGNED_OUT;
 	struct Credential *credential = upstream_credential(upstream);
 	bool never = credential && credential_state(credential) == CREDENTIAL_NONE;
+	entry->expired = credential && credential_state(credential) == CREDENTIAL_EXPIRED;
 	if (error && !(state == UPSTREAM_SIGNED_OUT && never))
 		entry->error = g_error_copy(error);
 	else if (!error && !upstream_is_settled(upstream))
 		entry->error = g_error_new(MUX_ERROR, MUX_ERROR_TIMEOUT,
 			"no complete answer within %g s (list_timeout)",
 			mux->list_timeout_ms / 1000.0);
+}
+
+size_t survey_tool_bytes(const struct CatalogEntry *tool)
+{
+	struct JsonMember member;
+	if (!tool->exposed)
+		return 0;
+	size_t bytes = strlen("{}");
+	JSON_FOR_EACH_MEMBER (member, tool->raw) {
+		bool is_name = json_string_is(member.key, SLICE("name"));
+		bytes += member.key.len + strlen(":,");
+		bytes += is_name ? strlen(tool->raw_exposed) : member.value.raw.len;
+	}
+	return bytes - strlen(","); /* it has a name, so there was a member */
+}
+
+struct ToolList *survey_own_tools(const struct Config *config)
+{
+	g_autoptr(GString) text = g_string_new("{\"tools\":[");
+	builtin_render(config->mux.separator, text);
+	g_string_append(text, "]}");
+	g_autoptr(GBytes) page = g_bytes_new(text->str, text->len);
+	struct Slice result = {g_bytes_get_data(page, NULL), text->len}, cursor;
+	struct ToolList *own = tool_list_new();
+	unsigned skipped = 0;
+	if (!tool_list_add_page(own, page, result, false, &cursor, &skipped, NULL) || skipped)
+		g_error("mcp-mux's own tools are no list of tools");
+	return own;
+}
+
+void survey_own(const struct Survey *survey, unsigned *tools, size_t *bytes)
+{
+	*tools = 0;
+	*bytes = 0;
+	if (!survey->configuration->config->mux.builtin_tools)
+		return;
+	for (unsigned i = 0; i < survey->own->tools->len; i++) {
+		const struct Tool *tool = survey->own->tools->pdata[i];
+		*tools += 1;
+		*bytes += tool->raw.len;
+	}
 }
 
 /* Numbers of tools, once the catalog has those of every connector (names may collide). */
@@ -142,7 +187,9 @@ static void note_counts(const struct Survey *survey)
 			if (tool->connector != entry->connector)
 				continue;
 			entry->offered++;
-			entry->exposed_bytes += tool->exposed ? tool->tool->raw.len : 0;
+			entry->exposed_bytes += survey_tool_bytes(tool);
+			entry->not_read_only += tool->exposed && !tool->tool->read_only;
+			entry->changed += tool->pin == PIN_STATE_CHANGED;
 		}
 	}
 }
@@ -156,8 +203,12 @@ struct Survey *survey_run(const struct Configuration *configuration,
 		return NULL;
 
 	struct Survey *survey = g_new0(struct Survey, 1);
+	survey->configuration = configuration;
+	survey->own = survey_own_tools(config);
 	survey->entries = g_ptr_array_new_with_free_func(entry_free);
 	survey->catalog = catalog_new(config, MCP_TOOLS);
+	survey->pins = pins_new(&config->mux, false);
+	catalog_set_pins(survey->catalog, survey->pins);
 	for (unsigned i = 0; i < config->connectors->len; i++) {
 		const struct ConnectorConfig *connector = config->connectors->pdata[i];
 		if (only && connector != only)
@@ -191,6 +242,8 @@ void survey_free(struct Survey *survey)
 		return;
 	g_ptr_array_unref(survey->entries);
 	catalog_free(survey->catalog);
+	pins_free(survey->pins);
+	tool_list_unref(survey->own);
 	g_free(survey);
 }
 
@@ -259,9 +312,43 @@ char *survey_advice(const struct SurveyEntry *entry)
 	return entry->error ? g_strdup(advice_for_error(entry->error)) : NULL;
 }
 
-GPtrArray *survey_warnings(const struct Survey *survey)
+/* Whether TOOL, which is hidden, would be exposed as NAME if there were no other tools. */
+static bool would_be_called(
+	const struct Survey *survey, const struct CatalogEntry *tool, const char *name)
 {
-	GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
+	struct ExposedName alone = {.connector = tool->connector, .upstream = tool->own};
+	names_assign(&survey->configuration->config->mux, &alone, 1);
+	bool same = strcmp(alone.exposed, name) == 0;
+	g_free(alone.exposed);
+	return same;
+}
+
+static bool is_called(const struct CatalogEntry *tool, const char *separator, const char *name)
+{
+	if (tool->exposed && strcmp(tool->exposed, name) == 0)
+		return true;
+	if (strcmp(tool->own, name) == 0)
+		return true;
+	g_autofree char *full = g_strconcat(tool->connector->prefix, separator, tool->own, NULL);
+	return !tool->connector->native && strcmp(full, name) == 0;
+}
+
+void survey_find(
+	const struct Survey *survey, const char *separator, const char *name, GPtrArray *found)
+{
+	const GPtrArray *tools = catalog_entries(survey->catalog);
+	const struct CatalogEntry *blocked = catalog_find_blocked(survey->catalog, name);
+	for (unsigned i = 0; i < tools->len; i++) {
+		struct CatalogEntry *tool = tools->pdata[i];
+		if (tool == blocked || is_called(tool, separator, name) ||
+			(!tool->exposed && would_be_called(survey, tool, name)))
+			g_ptr_array_add(found, tool);
+	}
+}
+
+static void warn_of_patterns(
+	GPtrArray *lines, const struct Survey *survey, const struct ConnectorConfig *only)
+{
 	const GPtrArray *tools = catalog_entries(survey->catalog);
 	/* Tools come connector by connector; one line for each pattern, with the first tool as the
 	 * example. The pattern's place tells patterns apart. */
@@ -269,7 +356,7 @@ GPtrArray *survey_warnings(const struct Survey *survey)
 	for (unsigned i = 0; i < tools->len; i++) {
 		const struct CatalogEntry *tool = tools->pdata[i];
 		const struct Decision *decision = &tool->decision;
-		if (!decision->risky || !tool->exposed)
+		if (!decision->risky || !tool->exposed || (only && tool->connector != only))
 			continue;
 		const char *rule = decision->rule ? decision->rule : "";
 		g_autofree char *key = g_strdup_printf("%s\n%s\n%s:%u", tool->connector->name, rule,
@@ -286,5 +373,70 @@ GPtrArray *survey_warnings(const struct Survey *survey)
 				       tool->connector->name, *rule ? rule : "no list of tools",
 				       where, tool->tool->name));
 	}
+}
+
+char *survey_tool_name(const struct Survey *survey, const struct CatalogEntry *tool)
+{
+	const struct MuxConfig *mux = &survey->configuration->config->mux;
+	if (tool->exposed || tool->connector->native)
+		return g_strdup(tool->exposed ? tool->exposed : tool->own);
+	return g_strconcat(tool->connector->prefix, mux->separator, tool->own, NULL);
+}
+
+static void warn_of_changes(
+	GPtrArray *lines, const struct Survey *survey, const struct SurveyEntry *entry)
+{
+	const GPtrArray *tools = catalog_entries(survey->catalog);
+	bool blocked = survey->configuration->config->mux.pin_tools == PIN_BLOCK;
+	for (unsigned i = 0; i < tools->len; i++) {
+		const struct CatalogEntry *tool = tools->pdata[i];
+		if (tool->connector != entry->connector || tool->pin != PIN_STATE_CHANGED)
+			continue;
+		g_autofree char *name = survey_tool_name(survey, tool);
+		g_ptr_array_add(lines,
+			g_strdup_printf("%s: %u tool%s changed since %s approved%s: see mcp-mux "
+					"diff %s, and mcp-mux approve %s%s",
+				entry->connector->name, entry->changed,
+				entry->changed == 1 ? "" : "s",
+				entry->changed == 1 ? "it was" : "they were",
+				!blocked              ? ""
+				: entry->changed == 1 ? ", and is held back"
+						      : ", and are held back",
+				name, name, entry->changed > 1 ? " (the first of them)" : ""));
+		return;
+	}
+}
+
+GPtrArray *survey_warnings(const struct Survey *survey, const struct ConnectorConfig *only)
+{
+	GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
+	for (unsigned i = 0; i < survey->entries->len; i++) {
+		const struct SurveyEntry *entry = survey->entries->pdata[i];
+		if (entry->changed > 0 && (!only || entry->connector == only))
+			warn_of_changes(lines, survey, entry);
+	}
+	warn_of_patterns(lines, survey, only);
 	return lines;
+}
+
+GPtrArray *survey_limits(const struct Survey *survey, const struct ConnectorConfig *only)
+{
+	g_autoptr(GPtrArray) names = g_ptr_array_new();
+	const GPtrArray *tools = catalog_entries(survey->catalog);
+	unsigned own = 0;
+	size_t bytes = 0;
+	if (!only)
+		survey_own(survey, &own, &bytes);
+	for (unsigned i = 0; i < own; i++) {
+		const struct Tool *tool = survey->own->tools->pdata[i];
+		g_ptr_array_add(names, tool->name);
+	}
+	for (unsigned i = 0; i < tools->len; i++) {
+		const struct CatalogEntry *tool = tools->pdata[i];
+		if (!tool->exposed || (only && tool->connector != only))
+			continue;
+		g_ptr_array_add(names, tool->exposed);
+		bytes += survey_tool_bytes(tool);
+	}
+	return limits_warnings(names, bytes);
 }

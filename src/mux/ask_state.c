@@ -108,6 +108,17 @@ void ask_state_forget(struct Router *router, const char *handle)
 		forget(router, kept);
 }
 
+void ask_state_forget_upstream(struct Router *router, const struct Upstream *up)
+{
+	GList *link = router->ask_order.head;
+	while (link) {
+		struct Kept *kept = link->data;
+		link = link->next;
+		if (kept->state.up == up)
+			forget(router, kept);
+	}
+}
+
 bool ask_state_take(struct Router *router, const struct McpParams *params, const char *digest,
 	struct AskState *out)
 {

@@ -401,11 +401,24 @@ void asking_stop(struct Router *router)
 
 static void asking_free(struct Asking *asking)
 {
+	loop_timer_stop(&asking->tell);
+	drop_leaving(asking);
+	sign_in_free(asking->flow);
 	g_free(asking->grant);
 	g_free(asking->question);
 	g_free(asking->elicitation);
 	g_clear_error(&asking->failed);
 	g_free(asking);
+}
+
+void asking_forget_upstream(struct Router *router, struct Upstream *up)
+{
+	struct Asking *asking = find(router, up);
+	if (!asking)
+		return;
+	telling_over(asking, false);
+	g_ptr_array_remove(router->askings, asking);
+	asking_free(asking);
 }
 
 void asking_release(struct Router *router)

@@ -31,7 +31,9 @@ struct Audit {
 	enum AuditArguments arguments;
 	bool system_log;
 	struct LineLog *file;
-	struct AuditKey *key; /* NULL: no digests */
+	struct Loop *loop; /* NULL, as the next: no digests */
+	struct Keyring *keyring;
+	struct AuditKey *key; /* NULL: digests were not wanted yet, or cannot be had */
 	long pid;
 	char *run;
 	uint64_t calls;
@@ -50,23 +52,34 @@ char *audit_path(void)
 
 struct Audit *audit_new(const struct MuxConfig *mux, struct Loop *loop, struct Keyring *keyring)
 {
-	if (mux->audit == AUDIT_OFF)
-		return NULL;
 	struct Audit *audit = g_new0(struct Audit, 1);
 	g_autofree char *path = audit_path();
 	g_autofree char *lock = file_state_path("locks/audit");
-	audit->mode = mux->audit;
-	audit->arguments = mux->audit_arguments;
-	audit->system_log = mux->audit_syslog;
 	audit->file = line_log_new(path, lock, FILE_BYTES, AUDIT_OLD_FILES);
-	if (loop && keyring && audit->arguments == AUDIT_ARGUMENTS_DIGEST)
-		audit->key = audit_key_new(loop, keyring);
+	audit->loop = loop;
+	audit->keyring = keyring;
+	audit_reconfigure(audit, mux);
 	audit->pid = getpid();
 	audit->run = g_strdup_printf("%" G_GINT64_MODIFIER "x", g_get_real_time());
 	audit->line = g_string_sized_new(LINE_BYTES);
 	audit->ides = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	audit->last_info = g_string_new(NULL);
 	return audit;
+}
+
+void audit_reconfigure(struct Audit *audit, const struct MuxConfig *mux)
+{
+	bool digests = mux->audit != AUDIT_OFF && mux->audit_arguments == AUDIT_ARGUMENTS_DIGEST;
+	audit->mode = mux->audit;
+	audit->arguments = mux->audit_arguments;
+	audit->system_log = mux->audit_syslog;
+	if (digests && !audit->key && audit->loop && audit->keyring)
+		audit->key = audit_key_new(audit->loop, audit->keyring);
+}
+
+static bool is_on(const struct Audit *audit)
+{
+	return audit && audit->mode != AUDIT_OFF;
 }
 
 void audit_free(struct Audit *audit)
@@ -213,7 +226,7 @@ void audit_account(enum AuthEvent event, const struct ConnectorConfig *connector
 		[AUTH_REFRESH] = AUDIT_EVENT_REFRESH,
 	};
 	struct Audit *audit = user;
-	if (!audit)
+	if (!is_on(audit))
 		return;
 	const struct AuditLine line = {
 		.event = events[event],
@@ -229,7 +242,7 @@ void audit_account(enum AuthEvent event, const struct ConnectorConfig *connector
 void audit_policy(
 	struct Audit *audit, const char *connector, const char *change, const char *const *names)
 {
-	if (!audit)
+	if (!is_on(audit))
 		return;
 	const struct AuditLine line = {
 		.event = AUDIT_EVENT_POLICY,
@@ -288,8 +301,8 @@ static char *quote_name(struct JsonValue name)
 static void take_arguments(struct AuditCall *call, struct Slice arguments)
 {
 	struct Audit *audit = call->audit;
-	bool keep = audit->arguments == AUDIT_ARGUMENTS_FULL;
-	if (audit->key) {
+	bool keep = call->arguments_as == AUDIT_ARGUMENTS_FULL;
+	if (call->arguments_as == AUDIT_ARGUMENTS_DIGEST && audit->key) {
 		audit_key_want(audit->key);
 		keep = !audit_key_digest(audit->key, arguments, call->hmac) &&
 		       audit_key_is_awaited(audit->key);
@@ -297,16 +310,17 @@ static void take_arguments(struct AuditCall *call, struct Slice arguments)
 	if (!keep || arguments.len > AUDIT_ARGUMENTS_MAX)
 		return;
 	call->arguments = slice_dup(arguments);
-	if (!audit->key) /* digests are of the bytes that came */
+	if (call->arguments_as == AUDIT_ARGUMENTS_FULL) /* digests are of the bytes that came */
 		json_make_one_line(call->arguments, arguments.len);
 }
 
 void audit_call_begin(struct Audit *audit, struct AuditCall *call, const char *method,
 	struct Slice client_info, const struct McpParams *params)
 {
-	if (!audit)
+	if (!is_on(audit))
 		return;
 	call->audit = audit;
+	call->arguments_as = audit->arguments;
 	call->number = ++audit->calls;
 	call->begun_us = g_get_monotonic_time();
 	call->ide = ide_of(audit, client_info);
@@ -337,6 +351,12 @@ void audit_call_for(
 	call->own = audit_quote(slice_of(own), AUDIT_NAME_BYTES);
 }
 
+/* What is written of its arguments: as it was said when it began, unless it is said otherwise now. */
+static bool has_arguments_as(const struct AuditCall *call, enum AuditArguments as)
+{
+	return call->arguments_as == as && call->audit->arguments == as;
+}
+
 static struct AuditLine line_of(const struct AuditCall *call, enum AuditEvent event)
 {
 	const struct Audit *audit = call->audit;
@@ -353,9 +373,9 @@ static struct AuditLine line_of(const struct AuditCall *call, enum AuditEvent ev
 		.exposed = call->exposed,
 		.has_arguments = call->has_arguments,
 		.arguments_bytes = call->arguments_bytes,
-		.with_hmac = audit->arguments == AUDIT_ARGUMENTS_DIGEST,
+		.with_hmac = has_arguments_as(call, AUDIT_ARGUMENTS_DIGEST),
 		.hmac = *call->hmac ? call->hmac : NULL,
-		.with_arguments = audit->arguments == AUDIT_ARGUMENTS_FULL,
+		.with_arguments = has_arguments_as(call, AUDIT_ARGUMENTS_FULL),
 		.arguments = {call->arguments, call->arguments ? call->arguments_bytes : 0},
 	};
 }
@@ -435,7 +455,7 @@ void audit_call_end(struct AuditCall *call)
 		return;
 	/* The key may have come meanwhile. */
 	struct Slice arguments = {call->arguments, call->arguments_bytes};
-	if (audit->key && call->arguments)
+	if (call->arguments_as == AUDIT_ARGUMENTS_DIGEST && call->arguments)
 		audit_key_digest(audit->key, arguments, call->hmac);
 	struct AuditLine line = line_of(call, AUDIT_EVENT_CALL);
 	line.outcome = end_of(call);

@@ -1,4 +1,5 @@
 /* mcp-mux's own tools, named `mcp_mux` + separator + name. */
+#include "mux/builtin.h"
 #include "mux/internal.h"
 
 #include "base/error.h"
@@ -43,19 +44,17 @@ static const struct Builtin builtins[] = {
 	},
 };
 
-static char *full_name(const struct Router *router, const struct Builtin *builtin)
+static char *full_name(const char *separator, const struct Builtin *builtin)
 {
-	return g_strconcat("mcp_mux", router->config->mux.separator, builtin->name, NULL);
+	return g_strconcat("mcp_mux", separator, builtin->name, NULL);
 }
 
-void builtin_append(const struct Router *router, GString *out, bool first)
+void builtin_render(const char *separator, GString *out)
 {
-	if (!router->config->mux.builtin_tools)
-		return;
 	for (unsigned i = 0; i < G_N_ELEMENTS(builtins); i++) {
 		const struct Builtin *builtin = &builtins[i];
-		g_autofree char *name = full_name(router, builtin);
-		if (!first || i > 0)
+		g_autofree char *name = full_name(separator, builtin);
+		if (i > 0)
 			g_string_append_c(out, ',');
 		struct JsonWriter w;
 		json_writer_init(&w, out);
@@ -66,6 +65,25 @@ void builtin_append(const struct Router *router, GString *out, bool first)
 		json_member_raw(&w, "annotations", slice_of(builtin->annotations));
 		json_end_object(&w);
 	}
+}
+
+void builtin_append(const struct Router *router, GString *out, bool first)
+{
+	if (!router->config->mux.builtin_tools)
+		return;
+	if (!first)
+		g_string_append_c(out, ',');
+	builtin_render(router->config->mux.separator, out);
+}
+
+bool builtin_has_changed(struct Router *router)
+{
+	GString *now = g_string_new(NULL);
+	builtin_append(router, now, true);
+	bool changed = g_strcmp0(now->str, router->own_tools) != 0;
+	g_free(router->own_tools);
+	router->own_tools = g_string_free(now, FALSE);
+	return changed;
 }
 
 static const char *state_words(const struct Upstream *up)
@@ -250,7 +268,7 @@ bool builtin_call(struct Request *request, const char *name, const struct RpcMes
 {
 	const struct Router *router = request->router;
 	for (unsigned i = 0; router->config->mux.builtin_tools && i < G_N_ELEMENTS(builtins); i++) {
-		g_autofree char *own = full_name(router, &builtins[i]);
+		g_autofree char *own = full_name(router->config->mux.separator, &builtins[i]);
 		if (strcmp(name, own) != 0)
 			continue;
 		if (request->era == ERA_MODERN && params->request_state.type != JSON_NONE)

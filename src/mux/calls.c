@@ -1,6 +1,8 @@
 /* tools/call: to which upstream, under which name, by the catalog's table. */
 #include "mux/internal.h"
 
+#include "base/text.h"
+
 static void send(struct Request *request, const struct RpcMessage *message,
 	const struct McpParams *params, const struct CatalogEntry *tool)
 {
@@ -10,7 +12,25 @@ static void send(struct Request *request, const struct RpcMessage *message,
 		.tool = tool->own,
 		.repeatable = tool->tool->read_only || tool->tool->idempotent,
 	};
+	g_free(request->tool);
+	request->tool = g_strdup(tool->own);
 	forward_send(request, message, params, &target);
+}
+
+/* It is hidden, but the IDE may have its old list still. */
+static void refuse_changed(
+	struct Request *request, const struct CatalogEntry *tool, const char *exposed)
+{
+	g_autofree char *title = text_printable(slice_of(connector_title(tool->connector)), 100);
+	g_autofree char *text = g_strdup_printf(
+		"Nothing was sent: %s changed the definition of %s since it was approved, and the "
+		"configuration blocks such tools (pin_tools = block). Look at the change with "
+		"`mcp-mux diff %s` in a terminal and accept it with `mcp-mux approve %s`, then "
+		"repeat the call.",
+		title, exposed, exposed, exposed);
+	audit_call_for(&request->audit, tool->connector, tool->own);
+	audit_call_outcome(&request->audit, AUDIT_OUTCOME_DENIED);
+	answer_failure(request, text);
 }
 
 void calls_take(
@@ -25,9 +45,91 @@ void calls_take(
 		answer_error(request, RPC_INVALID_PARAMS, "params.arguments must be an object");
 		return;
 	}
-	const struct CatalogEntry *tool = catalog_find(request->router->catalogs[MCP_TOOLS], name);
+	const struct Catalog *tools = request->router->catalogs[MCP_TOOLS];
+	const struct CatalogEntry *tool = catalog_find(tools, name);
+	const struct CatalogEntry *blocked = tool ? NULL : catalog_find_blocked(tools, name);
 	if (tool)
 		send(request, message, params, tool);
+	else if (blocked)
+		refuse_changed(request, blocked, name);
 	else if (!builtin_call(request, name, message, params))
 		routing_unknown(request, message, name, MCP_TOOLS);
+}
+
+/* ---- calls that wait ---- */
+
+/* Whether REQUEST is a call that its server cannot have seen. */
+static bool is_waiting(const struct Request *request)
+{
+	return request->tool && request->call && !upstream_call_is_out(request->call);
+}
+
+/* Their keys in router->requests, NULL if there are none. */
+static GPtrArray *find_waiting(struct Router *router)
+{
+	GPtrArray *waiting = NULL;
+	GHashTableIter iter;
+	gpointer value;
+	g_hash_table_iter_init(&iter, router->requests);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		const struct Request *request = value;
+		if (!is_waiting(request))
+			continue;
+		if (!waiting)
+			waiting = g_ptr_array_new_with_free_func(g_free);
+		g_ptr_array_add(waiting, g_strdup(request->key));
+	}
+	return waiting;
+}
+
+static char *tool_key(const struct ConnectorConfig *connector, const char *own)
+{
+	return g_strconcat(connector->name, " ", own, NULL);
+}
+
+/* Hidden tools of connectors that are there: char *tool_key -> const struct CatalogEntry. */
+static GHashTable *find_hidden(const struct Router *router)
+{
+	GHashTable *hidden = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	const GPtrArray *tools = catalog_entries(router->catalogs[MCP_TOOLS]);
+	for (guint i = 0; i < tools->len; i++) {
+		const struct CatalogEntry *tool = tools->pdata[i];
+		if (tool->decision.verdict != VERDICT_EXPOSED)
+			g_hash_table_insert(
+				hidden, tool_key(tool->connector, tool->own), (gpointer)tool);
+	}
+	return hidden;
+}
+
+static void refuse_waiting(struct Request *request, const struct CatalogEntry *tool)
+{
+	upstream_call_cancel(g_steal_pointer(&request->call));
+	if (tool->decision.verdict == VERDICT_PIN_CHANGED) {
+		refuse_changed(
+			request, tool, catalog_name_of(request->router->catalogs[MCP_TOOLS], tool));
+		return;
+	}
+	g_autofree char *shown = text_printable(slice_of(tool->own), 200);
+	g_autofree char *text =
+		g_strdup_printf("Unknown tool: %s was hidden while the call waited", shown);
+	audit_call_outcome(&request->audit, AUDIT_OUTCOME_DENIED);
+	answer_error(request, RPC_INVALID_PARAMS, text);
+}
+
+void calls_recheck(struct Router *router)
+{
+	g_autoptr(GPtrArray) waiting = find_waiting(router);
+	if (!waiting)
+		return;
+	g_autoptr(GHashTable) hidden = find_hidden(router);
+	for (guint i = 0; i < waiting->len; i++) {
+		struct Request *request = g_hash_table_lookup(router->requests, waiting->pdata[i]);
+		if (!request || !is_waiting(request))
+			continue;
+		g_autofree char *key =
+			tool_key(upstream_connector(request->upstream), request->tool);
+		const struct CatalogEntry *tool = g_hash_table_lookup(hidden, key);
+		if (tool)
+			refuse_waiting(request, tool);
+	}
 }

@@ -12,6 +12,12 @@
 #include "format/json_writer.h"
 #include "mux/names.h"
 
+/* Of a tool that was not allowed. */
+enum { UNCHECKED = 255 };
+
+/* Changed definitions of one list that are told of one by one. */
+enum { CHANGES_TOLD_MAX = 5 };
+
 /* Of one connector: texts of the templates that URIs are compared with. */
 enum { TEMPLATES_BYTES_MAX = 32 * 1024 };
 
@@ -25,14 +31,21 @@ struct Group {
 	unsigned shadowed_told; /* of them */
 	unsigned unmatched; /* templates without uri_template */
 	size_t template_bytes; /* of those that have one */
+	guint8 *pins; /* enum PinState of each of TOOLS, or UNCHECKED; NULL: none is known */
+	unsigned pins_generation; /* when they were found */
+	enum PinMode pins_mode; /* likewise */
+	bool pins_looked; /* some were found since tell_changes */
 };
 
 struct Catalog {
 	const struct Config *config;
 	enum McpList kind;
+	struct Pins *pins; /* NULL: there are none */
 	GPtrArray *groups; /* struct Group, in the order of lists */
 	GPtrArray *entries; /* struct CatalogEntry, likewise */
 	GHashTable *by_name; /* exposed name to the first struct CatalogEntry */
+	GHashTable
+		*blocked; /* likewise of those that are hidden since they changed; owns the names */
 	GString *rendered[2]; /* by LEGACY; NULL until asked for */
 };
 
@@ -41,6 +54,7 @@ static void group_free(void *data)
 	struct Group *group = data;
 	tool_list_unref(group->tools);
 	item_list_unref(group->items);
+	g_free(group->pins);
 	g_free(group);
 }
 
@@ -74,6 +88,7 @@ struct Catalog *catalog_new(const struct Config *config, enum McpList kind)
 	catalog->groups = g_ptr_array_new_with_free_func(group_free);
 	catalog->entries = g_ptr_array_new_with_free_func(entry_free);
 	catalog->by_name = g_hash_table_new(g_str_hash, g_str_equal);
+	catalog->blocked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	add_groups(catalog, true);
 	add_groups(catalog, false);
 	return catalog;
@@ -93,6 +108,7 @@ void catalog_free(struct Catalog *catalog)
 		return;
 	forget_rendered(catalog);
 	g_hash_table_unref(catalog->by_name);
+	g_hash_table_unref(catalog->blocked);
 	g_ptr_array_unref(catalog->entries);
 	g_ptr_array_unref(catalog->groups);
 	g_free(catalog);
@@ -142,13 +158,49 @@ static struct CatalogEntry *item_entry(
 	return entry;
 }
 
+/* Forgets what was found of the pins of GROUP's tools, if it may not be so any more. */
+static void prepare_pins(const struct Catalog *catalog, struct Group *group)
+{
+	enum PinMode mode = catalog->config->mux.pin_tools;
+	unsigned generation = pins_generation(catalog->pins);
+	if (group->pins && group->pins_generation == generation && group->pins_mode == mode)
+		return;
+	unsigned n = group->tools ? group->tools->tools->len : 0;
+	g_free(group->pins);
+	group->pins = g_malloc(n + 1);
+	memset(group->pins, UNCHECKED, n + 1);
+	group->pins_mode = mode;
+}
+
+/* The pin of GROUP's tool I. */
+static void read_pin(
+	const struct Catalog *catalog, struct Group *group, unsigned i, struct CatalogEntry *entry)
+{
+	if (!entry->decision.allowed || entry->invalid)
+		return;
+	if (group->pins[i] == UNCHECKED) {
+		group->pins[i] = (guint8)pins_check(catalog->pins, group->connector, entry->tool);
+		group->pins_looked = true;
+	}
+	entry->pin = (enum PinState)group->pins[i];
+	if (entry->pin == PIN_STATE_CHANGED)
+		policy_pin_changed(&entry->decision, group->pins_mode);
+}
+
 /* The list of GROUP as entries, in no order. */
-static GPtrArray *read_group(const struct Catalog *catalog, const struct Group *group)
+static GPtrArray *read_group(const struct Catalog *catalog, struct Group *group)
 {
 	GPtrArray *entries = g_ptr_array_new();
-	for (unsigned i = 0; group->tools && i < group->tools->tools->len; i++)
-		g_ptr_array_add(
-			entries, tool_entry(group->connector, group->tools->tools->pdata[i]));
+	if (catalog->pins)
+		prepare_pins(catalog, group);
+	for (unsigned i = 0; group->tools && i < group->tools->tools->len; i++) {
+		struct CatalogEntry *entry =
+			tool_entry(group->connector, group->tools->tools->pdata[i]);
+		if (catalog->pins)
+			read_pin(catalog, group, i, entry);
+		g_ptr_array_add(entries, entry);
+	}
+	group->pins_generation = pins_generation(catalog->pins);
 	for (unsigned i = 0; group->items && i < group->items->items->len; i++)
 		g_ptr_array_add(entries,
 			item_entry(group->connector, catalog->kind, group->items->items->pdata[i]));
@@ -192,6 +244,13 @@ static void add_entries(struct Catalog *catalog, struct Group *group)
 	}
 }
 
+/* Whether ENTRY has an exposed name, or one that is kept for it. */
+static bool is_named(const struct CatalogEntry *entry)
+{
+	return entry->decision.verdict == VERDICT_EXPOSED ||
+	       entry->decision.verdict == VERDICT_PIN_CHANGED;
+}
+
 static void name_entries(struct Catalog *catalog)
 {
 	g_autofree struct ExposedName *names =
@@ -199,7 +258,7 @@ static void name_entries(struct Catalog *catalog)
 	size_t n = 0;
 	for (unsigned i = 0; i < catalog->entries->len; i++) {
 		const struct CatalogEntry *entry = catalog->entries->pdata[i];
-		if (entry->decision.verdict != VERDICT_EXPOSED)
+		if (!is_named(entry))
 			continue;
 		names[n].connector = entry->connector;
 		names[n++].upstream = entry->own;
@@ -208,10 +267,15 @@ static void name_entries(struct Catalog *catalog)
 	const struct ExposedName *name = names;
 	for (unsigned i = 0; i < catalog->entries->len; i++) {
 		struct CatalogEntry *entry = catalog->entries->pdata[i];
-		if (entry->decision.verdict != VERDICT_EXPOSED)
+		if (!is_named(entry))
 			continue;
-		entry->exposed = name->exposed;
 		entry->aliased = name->aliased;
+		if (entry->decision.verdict == VERDICT_PIN_CHANGED) {
+			g_hash_table_insert(catalog->blocked, name->exposed, entry);
+			name++;
+			continue;
+		}
+		entry->exposed = name->exposed;
 		/* Legal names hold nothing that JSON escapes. */
 		entry->raw_exposed = g_strdup_printf("\"%s\"", entry->exposed);
 		g_hash_table_insert(catalog->by_name, entry->exposed, entry);
@@ -238,9 +302,56 @@ static void keep_uris(struct Catalog *catalog)
 	}
 }
 
+const char *catalog_name_of(const struct Catalog *catalog, const struct CatalogEntry *entry)
+{
+	GHashTableIter iter;
+	void *name, *blocked;
+	if (entry->exposed)
+		return entry->exposed;
+	g_hash_table_iter_init(&iter, catalog->blocked);
+	while (g_hash_table_iter_next(&iter, &name, &blocked)) {
+		if (blocked == entry)
+			return name;
+	}
+	return entry->own;
+}
+
+/* NUMBER changes of the same connector were told of before. */
+static void tell_change(
+	const struct Catalog *catalog, const struct CatalogEntry *entry, unsigned number)
+{
+	const char *connector = entry->connector->name;
+	const char *name = catalog_name_of(catalog, entry);
+	bool is_blocked = entry->decision.verdict == VERDICT_PIN_CHANGED;
+	if (number < CHANGES_TOLD_MAX)
+		log_warning(connector,
+			"the definition of its tool %s is not the one that was approved%s: see "
+			"mcp-mux diff %s, accept it with mcp-mux approve %s",
+			entry->own, is_blocked ? ", so it is hidden" : "", name, name);
+	else if (number == CHANGES_TOLD_MAX)
+		log_warning(connector, "nor are those of more of its tools: see mcp-mux tools %s",
+			connector);
+}
+
+/* Says which definitions of GROUP's tools changed, each change once. */
+static void tell_changes(const struct Catalog *catalog, struct Group *group)
+{
+	unsigned told = 0;
+	if (!group->pins_looked)
+		return;
+	group->pins_looked = false;
+	for (unsigned i = 0; i < catalog->entries->len; i++) {
+		const struct CatalogEntry *entry = catalog->entries->pdata[i];
+		if (entry->connector == group->connector && entry->pin == PIN_STATE_CHANGED &&
+			pins_is_news(catalog->pins, entry->connector, entry->tool))
+			tell_change(catalog, entry, told++);
+	}
+}
+
 static void rebuild(struct Catalog *catalog)
 {
 	g_hash_table_remove_all(catalog->by_name);
+	g_hash_table_remove_all(catalog->blocked);
 	g_ptr_array_set_size(catalog->entries, 0);
 	for (unsigned i = 0; i < catalog->groups->len; i++)
 		add_entries(catalog, catalog->groups->pdata[i]);
@@ -248,6 +359,8 @@ static void rebuild(struct Catalog *catalog)
 		name_entries(catalog);
 	else
 		keep_uris(catalog);
+	for (unsigned i = 0; i < catalog->groups->len; i++)
+		tell_changes(catalog, catalog->groups->pdata[i]);
 }
 
 /* Builds anew; whether the IDE sees something else than before. */
@@ -271,6 +384,8 @@ bool catalog_set(
 		return false;
 	catalog_render(catalog, false); /* while the old definitions are there */
 	struct ToolList *old = group->tools;
+	if (tools != old)
+		g_clear_pointer(&group->pins, g_free);
 	group->tools = tools ? tool_list_ref(tools) : NULL;
 	bool changed = is_changed(catalog);
 	tool_list_unref(old);
@@ -311,6 +426,45 @@ bool catalog_set_items(
 	item_list_unref(old);
 	tell_hidden(catalog, connector);
 	return changed;
+}
+
+void catalog_set_pins(struct Catalog *catalog, struct Pins *pins)
+{
+	catalog->pins = pins;
+}
+
+const struct CatalogEntry *catalog_find_blocked(const struct Catalog *catalog, const char *exposed)
+{
+	return g_hash_table_lookup(catalog->blocked, exposed);
+}
+
+/* The groups of the configuration as it is now, with the lists that are known. */
+static void regroup(struct Catalog *catalog, GPtrArray *old)
+{
+	add_groups(catalog, true);
+	add_groups(catalog, false);
+	for (unsigned i = 0; i < catalog->groups->len; i++) {
+		struct Group *group = catalog->groups->pdata[i];
+		for (unsigned j = 0; j < old->len; j++) {
+			struct Group *before = old->pdata[j];
+			if (before->connector != group->connector)
+				continue;
+			group->tools = g_steal_pointer(&before->tools);
+			group->items = g_steal_pointer(&before->items);
+			group->pins = g_steal_pointer(&before->pins);
+			group->pins_generation = before->pins_generation;
+			group->pins_mode = before->pins_mode;
+		}
+	}
+}
+
+bool catalog_reconfigure(struct Catalog *catalog)
+{
+	catalog_render(catalog, false); /* while the old definitions are there */
+	g_autoptr(GPtrArray) old = g_steal_pointer(&catalog->groups);
+	catalog->groups = g_ptr_array_new_with_free_func(group_free);
+	regroup(catalog, old);
+	return is_changed(catalog);
 }
 
 const struct CatalogEntry *catalog_find(const struct Catalog *catalog, const char *exposed)

@@ -396,6 +396,19 @@ void held_end_upstream(struct Router *router, struct Upstream *up)
 	}
 }
 
+void held_forget_upstream(struct Router *router, struct Upstream *up)
+{
+	GList *link = router->held_calls->held.head;
+	while (link) {
+		struct HeldCall *call = link->data;
+		link = link->next;
+		if (call->up != up)
+			continue;
+		call->call = NULL; /* it went with the others */
+		held_drop(call);
+	}
+}
+
 /* ---- the retry ---- */
 
 /* The responses go upstream; what is left must be asked again. */

@@ -1,5 +1,5 @@
-/* How an IDE opens, in either era, and what it is told of us. Both answers come from the configuration
- * alone: nothing upstream may delay them. */
+/* How an IDE opens, in either era, and what it is told of us. Both answers come from the configuration and from what was
+ * kept on disk of earlier runs: nothing upstream may delay them. */
 #include "mux/internal.h"
 
 #include "base/text.h"
@@ -67,7 +67,7 @@ static char *instructions(const struct Router *router)
 		g_string_append_printf(out,
 			"mcp-mux has no upstream yet. To add one, write a section like\n"
 			"[connector:wiki]\nurl = https://wiki.example.com/mcp\nauth = none\n"
-			"into %s and start mcp-mux again.",
+			"into %s; it counts at once.",
 			router->options.config_path);
 		return g_string_free(out, FALSE);
 	}
@@ -122,17 +122,45 @@ static void write_server(struct JsonWriter *w, const struct Router *router, enum
 
 /* ---- upstreams ---- */
 
+/* Puts the lists that UP recalled into the catalogs. */
+static void place(struct Router *router, struct Upstream *up)
+{
+	upstream_recall_lists(up);
+	for (enum McpList list = MCP_TOOLS; list < MCP_LISTS; list++) {
+		if (!lists_has(up, list))
+			continue;
+		if (list == MCP_TOOLS)
+			lists_tools(up, router);
+		else
+			lists_items(up, list, router);
+	}
+}
+
+void ide_introduce(struct Router *router, struct Upstream *up)
+{
+	if (router->revision)
+		upstream_offer_revision(up, router->revision);
+	upstream_set_client(up, router->opening_era, slice_of(router->capabilities));
+	if (upstream_recall(up, router->opening_era) && router->placed)
+		place(router, up);
+}
+
+void ide_place_lists(struct Router *router)
+{
+	if (!router->opened || router->placed)
+		return;
+	router->placed = true;
+	for (guint i = 0; i < router->upstreams->len; i++)
+		place(router, router->upstreams->pdata[i]);
+}
+
 static void on_open(void *user)
 {
 	struct Router *router = user;
+	ide_place_lists(router);
 	router->opened_us = g_get_monotonic_time();
-	for (guint i = 0; i < router->upstreams->len; i++) {
-		struct Upstream *up = router->upstreams->pdata[i];
-		if (router->revision)
-			upstream_offer_revision(up, router->revision);
-		upstream_set_client(up, router->opening_era, slice_of(router->capabilities));
-		upstream_open(up, router->opening_era);
-	}
+	for (guint i = 0; i < router->upstreams->len; i++)
+		upstream_open(router->upstreams->pdata[i], router->opening_era);
 }
 
 void ide_open_upstreams(struct Router *router, enum Era era, struct Slice capabilities)
@@ -143,6 +171,8 @@ void ide_open_upstreams(struct Router *router, enum Era era, struct Slice capabi
 	router->capabilities = slice_dup(capabilities);
 	router->opening_era = era;
 	router->opened_us = g_get_monotonic_time();
+	for (guint i = 0; i < router->upstreams->len; i++)
+		ide_introduce(router, router->upstreams->pdata[i]);
 	loop_timer_start(router->loop, &router->open, 0, on_open, router);
 }
 
@@ -185,6 +215,7 @@ void ide_initialize(struct Router *router, const struct Incoming *incoming)
 	struct JsonValue info = json_get(incoming->message.params.raw, "clientInfo");
 	if (info.type == JSON_OBJECT)
 		router->client_info = slice_dup(info.raw);
+	ide_open_upstreams(router, ERA_LEGACY, declared);
 	g_autoptr(GString) out = g_string_new(NULL);
 	struct JsonWriter w;
 	json_writer_init(&w, out);
@@ -194,7 +225,6 @@ void ide_initialize(struct Router *router, const struct Incoming *incoming)
 	json_member_raw(&w, "serverInfo", SLICE(MCP_IMPLEMENTATION));
 	json_end_object(&w);
 	answer_result(request, (struct Slice){out->str, out->len});
-	ide_open_upstreams(router, ERA_LEGACY, declared);
 }
 
 /* ---- modern ---- */

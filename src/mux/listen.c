@@ -200,7 +200,10 @@ static void on_watched(const GError *error, struct Slice error_object, void *use
 		watch->up = NULL; /* it has ended by itself */
 		g_ptr_array_remove(listen->watches, watch);
 	}
-	check(listen);
+	if (listen->acknowledged)
+		watching_catch_up(listen->request->router->listens, listen);
+	else
+		check(listen);
 }
 
 /* Begins to watch the resource of WATCH; false if nobody has it. */
@@ -213,7 +216,7 @@ static bool find_server(struct Watch *watch)
 	return watch->up || awaited;
 }
 
-/* Finds who serves the resources that are still open, as far as that is known by now. */
+/* Finds who serves the resources that are still open, or were lost, as far as that is known by now. */
 static void find_servers(struct Listen *listen)
 {
 	for (guint i = 0; i < listen->watches->len;) {
@@ -228,11 +231,8 @@ static void find_servers(struct Listen *listen)
 
 void listen_settle(struct Router *router)
 {
-	for (GList *link = router->listens->all.head; link; link = link->next) {
-		struct Listen *listen = link->data;
-		if (!listen->acknowledged)
-			find_servers(listen);
-	}
+	for (GList *link = router->listens->all.head; link; link = link->next)
+		find_servers(link->data);
 	watching_settle(router->listens);
 }
 

@@ -1,10 +1,14 @@
 /* tools/list, prompts/list, resources/list, resources/templates/list.
  *
  * A list waits for upstreams that are still to be heard of, at most until list_timeout after they were told to
- * open; then it is answered without them, and they are announced when they arrive. Tools are always fetched, the other
- * lists from the time on that the IDE first wants them: for these the time counts from then. A list that was given is kept
- * true: whatever changes it later is announced (listen.c). */
+ * open, or joined by an edit of the configuration, and no longer than that altogether; then it is answered without them,
+ * and they are announced when they arrive. Tools are always fetched, the other lists from the time on that the IDE first
+ * wants them: for these the time counts from then. A list that was given is kept true: whatever changes it later is
+ * announced (listen.c). */
 #include "mux/internal.h"
+
+/* Files of pins are written when the lists that come together were answered. */
+enum { KEEP_PINS_MS = 50 };
 
 bool lists_has(const struct Upstream *up, enum McpList list)
 {
@@ -20,28 +24,50 @@ void lists_want(struct Router *router, enum McpList list)
 		upstream_want(router->upstreams->pdata[i], list);
 }
 
-static int64_t wait_left_ms(const struct Router *router, enum McpList list)
+/* Of list_timeout, counted from then. */
+static int64_t left_ms(const struct Router *router, int64_t since_us)
 {
-	int64_t since = MAX(router->opened_us, router->wanted_us[list]);
-	int64_t until = since + (int64_t)router->config->mux.list_timeout_ms * 1000;
+	int64_t until = since_us + (int64_t)router->config->mux.list_timeout_ms * 1000;
 	return (until - g_get_monotonic_time()) / 1000;
+}
+
+/* For which a list may still wait for UP. */
+static int64_t wait_left_ms(const struct Router *router, struct Upstream *up, enum McpList list)
+{
+	if (upstream_is_listed(up, list) || lists_has(up, list))
+		return 0;
+	const int64_t *joined_us = g_hash_table_lookup(router->joined, up);
+	int64_t since_us = MAX(joined_us ? *joined_us : 0, router->opened_us);
+	return left_ms(router, MAX(since_us, router->wanted_us[list]));
 }
 
 struct Upstream *lists_find_awaited(const struct Router *router, enum McpList list)
 {
-	if (wait_left_ms(router, list) <= 0)
-		return NULL;
 	for (guint i = 0; i < router->upstreams->len; i++) {
-		struct Upstream *up = router->upstreams->pdata[i];
-		if (!upstream_is_listed(up, list) && !lists_has(up, list))
-			return up;
+		if (wait_left_ms(router, router->upstreams->pdata[i], list) > 0)
+			return router->upstreams->pdata[i];
 	}
 	return NULL;
 }
 
-static bool must_wait(const struct Router *router, enum McpList list)
+void lists_joined(struct Router *router, struct Upstream *up)
 {
-	return lists_find_awaited(router, list) != NULL;
+	int64_t now_us = g_get_monotonic_time();
+	g_hash_table_insert(router->joined, up, g_memdup2(&now_us, sizeof now_us));
+	for (enum McpList list = MCP_PROMPTS; list < MCP_LISTS; list++) {
+		if (router->wanted_us[list] != 0)
+			upstream_want(up, list);
+	}
+}
+
+/* For which REQUEST may still wait; 0 or less: its list is as complete as it will be soon. */
+static int64_t request_left_ms(const struct Request *request)
+{
+	const struct Router *router = request->router;
+	int64_t left = 0;
+	for (guint i = 0; i < router->upstreams->len; i++)
+		left = MAX(left, wait_left_ms(router, router->upstreams->pdata[i], request->list));
+	return MIN(left, left_ms(router, request->since_us));
 }
 
 /* Whether UP has that list at all: one that it does not offer is empty for good. */
@@ -108,18 +134,19 @@ static void answer_list(struct Request *request)
 static void answer_waiting(void *user)
 {
 	struct Router *router = user;
-	int64_t left = G_MAXINT64;
+	int64_t least = G_MAXINT64;
 	loop_timer_stop(&router->list_deadline);
 	for (guint n = router->lists.length; n > 0 && router->lists.head; n--) {
 		struct Request *request = router->lists.head->data;
 		request_queue(request, &router->lists); /* to its end */
-		if (must_wait(router, request->list))
-			left = MIN(left, wait_left_ms(router, request->list));
+		int64_t left = request_left_ms(request);
+		if (left > 0)
+			least = MIN(least, left);
 		else
 			answer_list(request);
 	}
 	if (router->lists.head)
-		loop_timer_start(router->loop, &router->list_deadline, (unsigned)left + 1,
+		loop_timer_start(router->loop, &router->list_deadline, (unsigned)least + 1,
 			answer_waiting, router);
 }
 
@@ -136,7 +163,8 @@ void lists_take(
 		return;
 	}
 	lists_want(router, request->list);
-	if (!must_wait(router, request->list)) {
+	request->since_us = g_get_monotonic_time();
+	if (request_left_ms(request) <= 0) {
 		answer_list(request);
 		return;
 	}
@@ -165,20 +193,51 @@ void lists_session_state(struct Upstream *upstream, void *user)
 	}
 }
 
-void lists_state(struct Upstream *upstream, void *user)
+void lists_settle_soon(struct Router *router)
 {
-	struct Router *router = user;
-	lists_session_state(upstream, user);
 	if (!router->settle.loop && !router->shut_down)
 		loop_timer_start(router->loop, &router->settle, 0, on_settle, router);
+}
+
+void lists_state(struct Upstream *upstream, void *user)
+{
+	lists_session_state(upstream, user);
+	lists_settle_soon(user);
+}
+
+static void on_other_tools(struct Router *router)
+{
+	listen_changed(router, MCP_TOOLS);
+	calls_recheck(router);
+}
+
+void lists_renew_tools(struct Router *router)
+{
+	if (catalog_reconfigure(router->catalogs[MCP_TOOLS]))
+		on_other_tools(router);
+}
+
+static void on_keep_pins(void *user)
+{
+	struct Router *router = user;
+	if (pins_keep(router->options.pins))
+		lists_renew_tools(router);
+}
+
+void lists_keep_pins(struct Router *router)
+{
+	if (router->options.pins && !router->keep_pins.loop && !router->shut_down)
+		loop_timer_start(
+			router->loop, &router->keep_pins, KEEP_PINS_MS, on_keep_pins, router);
 }
 
 void lists_tools(struct Upstream *upstream, void *user)
 {
 	struct Router *router = user;
+	lists_keep_pins(router);
 	if (catalog_set(router->catalogs[MCP_TOOLS], upstream_connector(upstream),
 		    upstream_tools(upstream)))
-		listen_changed(router, MCP_TOOLS);
+		on_other_tools(router);
 }
 
 void lists_items(struct Upstream *upstream, enum McpList list, void *user)
@@ -194,4 +253,8 @@ void lists_stop(struct Router *router)
 	loop_timer_stop(&router->open);
 	loop_timer_stop(&router->list_deadline);
 	loop_timer_stop(&router->settle);
+	if (!router->keep_pins.loop)
+		return;
+	loop_timer_stop(&router->keep_pins);
+	(void)pins_keep(router->options.pins);
 }

@@ -11,7 +11,7 @@ struct Share {
 
 struct Owner {
 	char *name;
-	struct Upstream *up;
+	struct Upstream *up; /* NULL: it is gone */
 	struct Share *share; /* of UP */
 	GList link; /* in its order */
 };
@@ -86,6 +86,23 @@ void owners_set(struct Owners *owners, const char *name, struct Upstream *up)
 	g_queue_push_tail_link(&share->order, &owner->link);
 	share->bytes += len;
 	g_hash_table_insert(owners->by_name, owner->name, owner);
+}
+
+void owners_give(struct Owners *owners, struct Upstream *from, struct Upstream *to)
+{
+	struct Share *share = g_hash_table_lookup(owners->shares, from);
+	while (share && share->order.head) {
+		const struct Owner *owner = share->order.head->data;
+		g_autofree char *name = g_strdup(owner->name);
+		owners_set(owners, name, to);
+	}
+	g_hash_table_remove(owners->shares, from);
+}
+
+bool owners_is_nobodys(const struct Owners *owners, const char *name)
+{
+	const struct Owner *owner = g_hash_table_lookup(owners->by_name, name);
+	return owner && !owner->up;
 }
 
 struct Upstream *owners_get(const struct Owners *owners, const char *name)

@@ -166,6 +166,12 @@ struct Decision policy_tool(const struct ConnectorConfig *connector, const struc
 	return decision;
 }
 
+void policy_pin_changed(struct Decision *decision, enum PinMode pin_tools)
+{
+	if (decision->verdict == VERDICT_EXPOSED && pin_tools == PIN_BLOCK)
+		hidden_by(decision, VERDICT_PIN_CHANGED, "pin_tools", (struct Place){0});
+}
+
 struct Decision policy_name(
 	const struct ConnectorConfig *connector, enum AllowKind kind, const char *name)
 {

@@ -95,6 +95,7 @@ void request_end(struct Request *request)
 	g_free(request->id);
 	g_free(request->token);
 	g_free(request->held);
+	g_free(request->tool);
 	g_free(request->digest);
 	g_free(request);
 	count(router, 0, bytes);

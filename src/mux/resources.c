@@ -6,7 +6,8 @@
  * last in a result, else the first. Then templates that say more than a scheme. Then what was named in passing: by the
  * _meta of a tool that is exposed, by a result. Then templates that match nearly anything. Last, a URI that nobody knows
  * goes to the one upstream that has resources, if there is but one; where there are several it is asked of none, since
- * a URI may itself be confidential.
+ * a URI may itself be confidential. For the same reason one that was named by a server that is gone goes nowhere but to a
+ * server that claims it by more than a template that matches nearly anything.
  *
  * A claim counts only where the connector's allow-list admits the URI that is read. */
 #include "mux/internal.h"
@@ -145,6 +146,8 @@ static const struct ConnectorConfig *find_connector(const struct Router *router,
 	connector = find_of_tool(router, uri);
 	if (!connector)
 		connector = find_named(router, uri);
+	if (!connector && owners_is_nobodys(router->resources->named, uri))
+		return NULL;
 	if (!connector && templates.any)
 		connector = templates.any->connector;
 	return connector ? connector : find_only(router, uri);
@@ -279,6 +282,11 @@ static void note_block(struct Router *router, struct Upstream *up, struct JsonVa
 	g_autofree char *text = json_string_dup(uri);
 	if (text)
 		owners_set(router->resources->named, text, up);
+}
+
+void resources_give(struct Router *router, struct Upstream *from, struct Upstream *to)
+{
+	owners_give(router->resources->named, from, to);
 }
 
 /* Whether one of the types of such blocks may stand in RESULT. Most results are large texts at most, and looking for the

@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 
-struct Router *router_new(const struct RouterOptions *options)
+struct Upstream *router_new_upstream(struct Router *router, const struct ConnectorConfig *connector)
 {
 	static const struct UpstreamHandlers handlers = {
 		.state = lists_state,
@@ -17,6 +17,11 @@ struct Router *router_new(const struct RouterOptions *options)
 		.items = lists_items,
 		.message = messages_upstream,
 	};
+	return upstream_new(&router->options.upstream, connector, &handlers, router);
+}
+
+struct Router *router_new(const struct RouterOptions *options)
+{
 	struct Router *router = g_new0(struct Router, 1);
 	router->options = *options;
 	router->config = options->config;
@@ -25,6 +30,7 @@ struct Router *router_new(const struct RouterOptions *options)
 	router->requests = g_hash_table_new(g_str_hash, g_str_equal);
 	for (enum McpList list = MCP_TOOLS; list < MCP_LISTS; list++)
 		router->catalogs[list] = catalog_new(options->config, list);
+	catalog_set_pins(router->catalogs[MCP_TOOLS], options->pins);
 	router->upstreams = g_ptr_array_new_with_free_func((GDestroyNotify)upstream_free);
 	sessions_init(router);
 	router->log_level = SYSLOG_LEVEL_NONE;
@@ -33,14 +39,14 @@ struct Router *router_new(const struct RouterOptions *options)
 	held_init(router);
 	resources_init(router);
 	listen_init(router);
+	reconfigure_init(router);
 	g_queue_init(&router->parked);
 	g_queue_init(&router->lists);
 	g_queue_init(&router->held);
 	for (guint i = 0; i < router->config->connectors->len; i++) {
 		const struct ConnectorConfig *connector = router->config->connectors->pdata[i];
 		if (connector->enabled)
-			g_ptr_array_add(router->upstreams, upstream_new(&router->options.upstream,
-								   connector, &handlers, router));
+			g_ptr_array_add(router->upstreams, router_new_upstream(router, connector));
 	}
 	return router;
 }
@@ -74,6 +80,7 @@ void router_free(struct Router *router)
 	g_hash_table_unref(router->requests);
 	for (enum McpList list = MCP_TOOLS; list < MCP_LISTS; list++)
 		catalog_free(router->catalogs[list]);
+	reconfigure_release(router);
 	g_free(router->client_info);
 	g_free(router->capabilities);
 	g_free(router->legacy_capabilities);
@@ -92,6 +99,7 @@ void router_shutdown(struct Router *router)
 	if (router->shut_down)
 		return;
 	lists_stop(router);
+	reconfigure_stop(router);
 	listen_stop(router);
 	parking_release(router);
 	router->shut_down = true;
@@ -111,7 +119,7 @@ bool router_is_quiet(const struct Router *router)
 		if (!upstream_is_quiet(router->upstreams->pdata[i]))
 			return false;
 	}
-	return sessions_are_quiet(router);
+	return sessions_are_quiet(router) && reconfigure_is_quiet(router);
 }
 
 /* ---- requests ---- */
@@ -189,6 +197,8 @@ static void begin(struct Router *router, const struct Incoming *incoming)
 	struct Request *request = request_begin(router, incoming, kind);
 	if (!request)
 		return;
+	if (kind->take != ide_discover)
+		ide_place_lists(router);
 	if (kind->inputs && incoming->era == ERA_MODERN && ask_state_is_ours(&incoming->params))
 		resume(request, incoming);
 	else

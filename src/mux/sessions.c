@@ -7,8 +7,9 @@
  *
  * Such an upstream is like any other, but nobody reads its lists: what belongs to a server is found, watched and counted
  * at the first upstream. There are few of them. When all are taken, that which was used longest ago becomes the one
- * for the new set, by a new session; where each has requests under way, there is none. They are never freed before the
- * router, since sign-ins and answers that nobody came back for may still speak of them. */
+ * for the new set, by a new session; where each has requests under way, there is none. They are not freed before their
+ * connector leaves (reconfigure.c) or the router ends, since sign-ins and answers that nobody came back for may still
+ * speak of them. */
 #include "mux/internal.h"
 
 #include "base/log.h"
@@ -45,6 +46,18 @@ bool sessions_are_quiet(const struct Router *router)
 			return false;
 	}
 	return true;
+}
+
+void sessions_leave(
+	struct Router *router, const struct ConnectorConfig *connector, GPtrArray *upstreams)
+{
+	for (guint i = router->sessions->len; i > 0; i--) {
+		struct Session *session = router->sessions->pdata[i - 1];
+		if (upstream_connector(session->up) != connector)
+			continue;
+		g_ptr_array_add(upstreams, g_steal_pointer(&session->up));
+		g_ptr_array_remove_index(router->sessions, i - 1);
+	}
 }
 
 void sessions_release(struct Router *router)

@@ -3,7 +3,7 @@
  * older than this process nothing is known, and it is asked for where only one server has tasks.
  *
  * An id may be all that protects a task, so it is never shown to another server: the first that made a task of that
- * name keeps it. */
+ * name keeps it. Those of a server that is gone are nobody's. */
 #include "mux/internal.h"
 
 #include "base/log.h"
@@ -35,6 +35,12 @@ void tasks_note(struct Router *router, struct Upstream *up, struct Slice result)
 		owners_set(router->tasks, id, owner);
 }
 
+void tasks_give(struct Router *router, struct Upstream *from, struct Upstream *to)
+{
+	if (router->tasks)
+		owners_give(router->tasks, from, to);
+}
+
 void tasks_take(
 	struct Request *request, const struct RpcMessage *message, const struct McpParams *params)
 {
@@ -45,13 +51,14 @@ void tasks_take(
 		return;
 	}
 	struct Upstream *up = owners_get(owners_of(router), id);
+	bool known = up || owners_is_nobodys(router->tasks, id);
 	/* Another one that has tasks may be opening. */
-	struct Upstream *awaited = up ? NULL : lists_find_awaited(router, MCP_TOOLS);
+	struct Upstream *awaited = known ? NULL : lists_find_awaited(router, MCP_TOOLS);
 	if (awaited) {
 		forward_hold_for_lists(request, message, awaited);
 		return;
 	}
-	if (!up)
+	if (!known)
 		up = routing_only(router, UPSTREAM_TASKS);
 	if (!up) {
 		audit_call_outcome(&request->audit, AUDIT_OUTCOME_DENIED);

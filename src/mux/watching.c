@@ -5,6 +5,10 @@
  * and the one at which the IDE may be told, an update is only remembered: it says nothing but that there was one. So is
  * one that comes while the IDE does not read, since a server could fill the memory with them else.
  *
+ * A resource whose server leaves, or whose connector may not show it any more, is looked for anew, since another one may
+ * have it now: then it is watched there, and the IDE is told once that it was updated. Else its watch ends, of which
+ * neither era can be told.
+ *
  * A legacy IDE's resources/subscribe is answered when the server has agreed. Requests that wait for that are in the queue
  * of their watch and in none else, so one that ends is in no place that still points to it. */
 #include "mux/watching.h"
@@ -174,6 +178,55 @@ void listen_updated(struct Router *router, struct Upstream *up, const struct Rpc
 	}
 }
 
+/* ---- servers that leave, resources that are not allowed any more ---- */
+
+static bool must_move(const struct Watch *watch, const struct Upstream *up)
+{
+	if (!watch->up || up)
+		return watch->up && watch->up == up;
+	const struct ConnectorConfig *connector = upstream_connector(watch->up);
+	return policy_name(connector, ALLOW_RESOURCES, watch->uri).verdict != VERDICT_EXPOSED;
+}
+
+static void move(struct Watch *watch)
+{
+	upstream_unwatch(watch->up, watch->uri, watch);
+	watch->up = NULL;
+	watch->missed = watch->missed || watch->agreed;
+	watch->agreed = false;
+	while (watch->waiting.head)
+		answer_failure(watch->waiting.head->data,
+			"The configuration does not allow this resource any more.");
+}
+
+static void move_legacy(struct Listens *listens, const struct Upstream *up)
+{
+	GHashTableIter iter;
+	gpointer value;
+	g_hash_table_iter_init(&iter, listens->subscribed);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		struct Watch *watch = value;
+		if (!must_move(watch, up))
+			continue;
+		move(watch);
+		if (!watch->missed) /* it never began */
+			g_hash_table_iter_remove(&iter);
+	}
+}
+
+void listen_leave(struct Router *router, const struct Upstream *up)
+{
+	struct Listens *listens = router->listens;
+	move_legacy(listens, up);
+	for (GList *link = listens->all.head; link; link = link->next) {
+		const struct Listen *listen = link->data;
+		for (guint i = 0; i < listen->watches->len; i++) {
+			if (must_move(listen->watches->pdata[i], up))
+				move(listen->watches->pdata[i]);
+		}
+	}
+}
+
 /* ---- a legacy IDE's subscriptions (2025-11-25, "Resources: Subscriptions") ---- */
 
 static struct Watch *find_waiting(const struct Listens *listens, const struct Request *request)
@@ -283,23 +336,51 @@ void listen_unsubscribe(struct Request *request, const char *uri)
 	answer_result(request, SLICE("{}"));
 }
 
-/* Whether nothing will come of WATCH soon. */
-static bool is_hopeless(const struct Watch *watch)
+/* Those of the legacy IDE for which FUNCTION is true, for g_ptr_array_unref. */
+static GPtrArray *select_watches(
+	const struct Listens *listens, bool (*function)(const struct Watch *watch))
 {
-	enum UpstreamState state = upstream_state(watch->up);
-	return watch->waiting.head && (state == UPSTREAM_SIGNED_OUT || state == UPSTREAM_FAILED);
-}
-
-void watching_settle(struct Listens *listens)
-{
-	g_autoptr(GPtrArray) hopeless = g_ptr_array_new();
+	GPtrArray *selected = g_ptr_array_new();
 	GHashTableIter iter;
 	gpointer value;
 	g_hash_table_iter_init(&iter, listens->subscribed);
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
-		if (is_hopeless(value))
-			g_ptr_array_add(hopeless, value);
+		if (function(value))
+			g_ptr_array_add(selected, value);
 	}
+	return selected;
+}
+
+/* Whether nothing will come of WATCH soon. */
+static bool is_hopeless(const struct Watch *watch)
+{
+	if (!watch->waiting.head)
+		return false;
+	enum UpstreamState state = upstream_state(watch->up);
+	return state == UPSTREAM_SIGNED_OUT || state == UPSTREAM_FAILED;
+}
+
+static bool is_lost(const struct Watch *watch)
+{
+	return !watch->up;
+}
+
+static void find_again(struct Watch *watch)
+{
+	struct Upstream *awaited;
+	watch->up = resources_find(watch->listens->router, watch->uri, &awaited);
+	if (watch->up)
+		upstream_watch(watch->up, watch->uri, on_subscribed, watch);
+	else if (!awaited)
+		g_hash_table_remove(watch->listens->subscribed, watch->uri);
+}
+
+void watching_settle(struct Listens *listens)
+{
+	g_autoptr(GPtrArray) lost = select_watches(listens, is_lost);
+	for (guint i = 0; i < lost->len; i++)
+		find_again(lost->pdata[i]);
+	g_autoptr(GPtrArray) hopeless = select_watches(listens, is_hopeless);
 	for (guint i = 0; i < hopeless->len; i++) {
 		struct Watch *watch = hopeless->pdata[i];
 		fail_with(watch, upstream_error(watch->up), (struct Slice){0});

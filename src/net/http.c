@@ -289,27 +289,31 @@ static void on_turn_end(void *user)
 
 /* ---- from the caller ---- */
 
-static char *dup_or_null(const char *text)
+static bool are_usable(const struct HttpOptions *options, GError **error)
 {
-	return text && *text ? g_strdup(text) : NULL;
+	return !options->ca_file || !*options->ca_file ||
+	       http_check_ca_file(options->ca_file, error);
 }
 
 struct HttpClient *http_client_new(
 	struct Loop *loop, const struct HttpOptions *options, GError **error)
 {
-	char *ca_file = dup_or_null(options->ca_file);
-	if (ca_file && !http_setup_check_ca_file(ca_file, error)) {
-		g_free(ca_file);
+	if (!are_usable(options, error))
 		return NULL;
-	}
 	struct HttpClient *client = g_new0(struct HttpClient, 1);
 	client->loop = loop;
-	client->ca_file = ca_file;
-	client->proxy = dup_or_null(options->proxy);
-	client->user_agent = dup_or_null(options->user_agent);
-	client->max_connections = options->max_connections;
+	http_setup_options(client, options);
 	loop_set_hook(loop, LOOP_STAGE_TRANSFERS, on_turn_end, client);
 	return client;
+}
+
+bool http_client_reconfigure(
+	struct HttpClient *client, const struct HttpOptions *options, GError **error)
+{
+	if (!are_usable(options, error))
+		return false;
+	http_setup_options(client, options);
+	return true;
 }
 
 void http_client_free(struct HttpClient *client)

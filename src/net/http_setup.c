@@ -17,7 +17,6 @@
 enum {
 	KEEPALIVE_SECONDS = 60,
 	CA_FILE_MAX_BYTES = 16 * 1024 * 1024,
-
 };
 
 static const char default_ca_path[] = "/etc/ssl/certs";
@@ -39,7 +38,7 @@ static bool has_hashed_certificates(const char *path)
 	return found;
 }
 
-/* Bundle and own file as one text, since libcurl takes one file. */
+/* Bundle and own file as one text (a g_ref_string), since libcurl takes one file. */
 static char *join_bundle(const char *bundle, const char *ca_file)
 {
 	g_autofree char *system = NULL;
@@ -47,11 +46,12 @@ static char *join_bundle(const char *bundle, const char *ca_file)
 	if (!g_file_get_contents(ca_file, &own, NULL, NULL))
 		return NULL;
 	if (!g_file_get_contents(bundle, &system, NULL, NULL))
-		return g_steal_pointer(&own);
-	return g_strconcat(system, "\n", own, NULL);
+		return g_ref_string_new(own);
+	g_autofree char *both = g_strconcat(system, "\n", own, NULL);
+	return g_ref_string_new(both);
 }
 
-bool http_setup_check_ca_file(const char *path, GError **error)
+bool http_check_ca_file(const char *path, GError **error)
 {
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -112,6 +112,12 @@ static int on_timer(CURLM *multi, long timeout_ms, void *user)
 	return 0;
 }
 
+/* With fewer than there are calls in flight, connections churn. */
+static void set_max_connections(struct HttpClient *client)
+{
+	curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)client->max_connections);
+}
+
 bool http_setup_start(struct HttpClient *client)
 {
 	if (client->multi)
@@ -131,26 +137,63 @@ bool http_setup_start(struct HttpClient *client)
 	curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client->sockets);
 	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
 	curl_multi_setopt(multi, CURLMOPT_TIMERDATA, client);
-	/* With fewer than there are calls in flight, connections churn. */
-	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)client->max_connections);
 	client->multi = multi;
+	set_max_connections(client);
 	return true;
 }
 
 static void free_handle(struct HttpHandle *handle)
 {
 	curl_easy_cleanup(handle->easy);
+	g_clear_pointer(&handle->ca_blob, g_ref_string_release);
 	g_free(handle->url);
 	g_free(handle);
 }
 
-void http_setup_stop(struct HttpClient *client)
+static void free_pool(struct HttpClient *client)
 {
 	struct HttpHandle *handle;
 	while ((handle = client->pool)) {
 		client->pool = handle->next;
 		free_handle(handle);
 	}
+}
+
+static void forget_trust(struct HttpClient *client)
+{
+	g_clear_pointer(&client->ca_path, g_free);
+	g_clear_pointer(&client->ca_bundle, g_free);
+	g_clear_pointer(&client->ca_blob, g_ref_string_release);
+}
+
+static char *dup_or_null(const char *text)
+{
+	return text && *text ? g_strdup(text) : NULL;
+}
+
+void http_setup_options(struct HttpClient *client, const struct HttpOptions *options)
+{
+	g_free(client->ca_file);
+	g_free(client->proxy);
+	g_free(client->user_agent);
+	client->ca_file = dup_or_null(options->ca_file);
+	client->proxy = dup_or_null(options->proxy);
+	client->user_agent = dup_or_null(options->user_agent);
+	client->max_connections = options->max_connections;
+	/* Handles that are in use are not kept: http_setup_recycle. Their connections lie in libcurl's cache, which gives
+	 * them out only for the same proxy and the same trust. */
+	client->generation++;
+	free_pool(client);
+	if (!client->multi)
+		return;
+	forget_trust(client);
+	find_trust(client);
+	set_max_connections(client);
+}
+
+void http_setup_stop(struct HttpClient *client)
+{
+	free_pool(client);
 	if (client->multi) {
 		curl_multi_cleanup(client->multi);
 		http_sockets_free(client->sockets);
@@ -159,17 +202,17 @@ void http_setup_stop(struct HttpClient *client)
 	loop_timer_stop(&client->timer);
 	http_headers_unref(client->no_headers);
 	g_free(client->no_proxy);
-	g_free(client->ca_path);
-	g_free(client->ca_bundle);
-	g_free(client->ca_blob);
+	forget_trust(client);
 }
 
-static void set_trust(CURL *easy, const struct HttpClient *client)
+static void set_trust(struct HttpHandle *handle, const struct HttpClient *client)
 {
+	CURL *easy = handle->easy;
 	curl_easy_setopt(easy, CURLOPT_CAPATH, client->ca_path);
 	if (client->ca_blob) {
+		handle->ca_blob = g_ref_string_acquire(client->ca_blob);
 		struct curl_blob blob = {
-			client->ca_blob, strlen(client->ca_blob), CURL_BLOB_NOCOPY};
+			handle->ca_blob, strlen(handle->ca_blob), CURL_BLOB_NOCOPY};
 		curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
 		curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
 	} else {
@@ -205,7 +248,7 @@ static void set_common(struct HttpHandle *handle, struct HttpClient *client)
 	if (client->user_agent)
 		curl_easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	set_trust(easy, client);
+	set_trust(handle, client);
 }
 
 static struct HttpHandle *take_handle(struct HttpClient *client)
@@ -221,6 +264,7 @@ static struct HttpHandle *take_handle(struct HttpClient *client)
 		return NULL;
 	handle = g_new0(struct HttpHandle, 1);
 	handle->easy = easy;
+	handle->generation = client->generation;
 	handle->method = HTTP_GET; /* libcurl's default */
 	set_common(handle, client);
 	return handle;
@@ -281,7 +325,7 @@ struct HttpHandle *http_setup_handle(
 void http_setup_recycle(struct HttpClient *client, struct HttpHandle *handle, bool keep)
 {
 	handle->request = NULL;
-	if (!keep) {
+	if (!keep || handle->generation != client->generation) {
 		free_handle(handle);
 		return;
 	}

@@ -226,6 +226,11 @@ void line_reader_free(struct LineReader *reader)
 	g_free(reader);
 }
 
+void line_reader_set_max(struct LineReader *reader, size_t max_line_bytes)
+{
+	reader->max = max_line_bytes;
+}
+
 void line_reader_hold(struct LineReader *reader, bool hold)
 {
 	if (reader->held == hold)

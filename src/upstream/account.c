@@ -2,7 +2,8 @@
  *
  * A sign-in that is made anew has another grant: the upstream opens again with it, since it may be another account.
  * A token that is merely renewed only changes the headers. Where a sign-in has ended the lists stay (a call then
- * asks for a new sign-in); where it was forgotten they go. */
+ * asks for a new sign-in); where it was forgotten they go. Those of the sign-in before stay until the server has answered
+ * the new one, or has not; those that were recalled from the cache go at once if they are of another sign-in. */
 #include "upstream/internal.h"
 
 #include "base/error.h"
@@ -67,8 +68,11 @@ static void sign_out(struct Upstream *up, const GError *error)
 	g_clear_pointer(&up->session, g_free);
 	secret_unref(g_steal_pointer(&up->token));
 	upstream_set_state(up, UPSTREAM_SIGNED_OUT, copy);
-	if (forgotten)
+	if (forgotten) {
+		upstream_check_recalled(up, NULL);
 		upstream_forget_lists(up);
+		upstream_forget_kept(up);
+	}
 	upstream_calls_signed_out(up, copy);
 }
 
@@ -104,8 +108,10 @@ static void on_token(struct Secret *token, const GError *error, void *user)
 	up->wait = NULL;
 	g_clear_pointer(&up->refused, secret_unref);
 	if (token) {
-		if (use_token(up, token))
+		if (use_token(up, token)) {
+			upstream_disown_lists(up, false);
 			go_on(up);
+		}
 	} else if (sign_in && credential_state(up->credential) != CREDENTIAL_GOOD) {
 		if (up->state != UPSTREAM_SIGNED_OUT)
 			sign_out(up, error);
@@ -166,7 +172,10 @@ void upstream_on_credential(struct Credential *credential, void *user)
 	struct Upstream *up = user;
 	if (!up->wanted || up->shut_down)
 		return;
-	switch (credential_state(credential)) {
+	enum CredentialState state = credential_state(credential);
+	if (state == CREDENTIAL_GOOD || state == CREDENTIAL_EXPIRED)
+		upstream_check_recalled(up, credential_grant(credential));
+	switch (state) {
 	case CREDENTIAL_GOOD:
 		if (up->state == UPSTREAM_SIGNED_OUT || up->state == UPSTREAM_FAILED)
 			reopen(up);

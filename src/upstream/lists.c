@@ -4,7 +4,8 @@
  * Trusts nothing in a page beyond what format/tool.c and format/item.c checked; the number of pages and their bytes
  * together are limited. Owns the lists and the fetches under way, one for each kind at most. A fetch that fails keeps the
  * list there was and is repeated with growing pauses. Tools are always wanted, the others from upstream_want on. A list
- * that the server does not offer is empty, without a request. */
+ * that the server does not offer is empty, without a request. One that was recalled from the cache is like one that was
+ * fetched, long ago: the next fetch comes when it opens, or is wanted. */
 #include "upstream/internal.h"
 
 #include "base/error.h"
@@ -96,6 +97,7 @@ static void settle(struct List *list, const GError *error)
 		list->reauthorized = false;
 	}
 	list->renewed = false;
+	list->recalled = false;
 	list->listed = true;
 }
 
@@ -109,10 +111,12 @@ static void warn_of(const struct List *list, const char *key, const char *invali
 }
 
 /* Puts TOOLS in place; false if they are the same as before. */
-static bool replace_tools(struct List *list, struct ToolList *tools)
+static bool replace_tools(struct List *list, struct ToolList *tools, enum Era era)
 {
-	if (list->tools && tool_list_equal(list->tools, tools))
+	/* In another era the same text means other headers. */
+	if (list->tools && list->era == era && tool_list_equal(list->tools, tools))
 		return false;
+	list->era = era;
 	tool_list_unref(list->tools);
 	list->tools = tool_list_ref(tools);
 	g_hash_table_remove_all(list->up->call_headers);
@@ -157,12 +161,32 @@ static void tell_end(struct List *list, unsigned number)
 		upstream_calls_listed(up, number);
 }
 
+/* Whether it is of the sign-in that there is now, as far as is known. */
+static bool is_own(const struct List *list)
+{
+	const struct Upstream *up = list->up;
+	return !up->credential || !up->grant || g_strcmp0(list->grant, up->grant) == 0;
+}
+
+static void forget(struct List *list)
+{
+	if (!list->tools && !list->items)
+		return;
+	g_clear_pointer(&list->tools, tool_list_unref);
+	g_clear_pointer(&list->items, item_list_unref);
+	list->fresh_until_us = 0;
+	list->recalled = false;
+	tell(list);
+}
+
 static void give_up(struct Listing *listing, const GError *error)
 {
 	struct List *list = listing->list;
 	bool again;
 	settle(list, error);
 	unsigned number = drop(listing, &again); /* it is repeated in any case */
+	if (!is_own(list))
+		forget(list);
 	tell_end(list, number);
 }
 
@@ -180,9 +204,11 @@ static void last_page(struct Listing *listing)
 		log_warning(up->connector->name,
 			"%u of its %ss are left out: without a %s, or with that of another",
 			listing->skipped, kinds[kind_of(list)].name, mcp_lists[kind_of(list)].key);
-	bool changed = listing->tools ? replace_tools(list, listing->tools)
+	bool changed = listing->tools ? replace_tools(list, listing->tools, up->era)
 				      : replace_items(list, listing->items);
 	int64_t ttl_ms = listing->tools ? listing->tools->ttl_ms : listing->items->ttl_ms;
+	g_free(list->grant);
+	list->grant = up->credential ? g_strdup(up->grant) : NULL;
 	list->fetched_us = g_get_monotonic_time();
 	list->fresh_until_us = ttl_ms > 0 ? list->fetched_us + MIN(ttl_ms, G_MAXINT) * 1000 : 0;
 	settle(list, NULL);
@@ -190,6 +216,10 @@ static void last_page(struct Listing *listing)
 	unsigned number = drop(listing, &again);
 	if (changed)
 		tell(list);
+	if (changed || (up->reopened && kind_of(list) == MCP_TOOLS)) {
+		up->reopened = false;
+		upstream_keep_soon(up);
+	}
 	tell_end(list, number);
 	if (again)
 		upstream_list_changed(up, kind_of(list));
@@ -352,6 +382,7 @@ void upstream_release_lists(struct Upstream *up)
 	for (int kind = 0; kind < MCP_LISTS; kind++) {
 		tool_list_unref(up->lists[kind].tools);
 		item_list_unref(up->lists[kind].items);
+		g_free(up->lists[kind].grant);
 		g_clear_error(&up->lists[kind].error);
 	}
 }
@@ -401,14 +432,29 @@ void upstream_resume_lists(struct Upstream *up, const GError *error)
 
 void upstream_forget_lists(struct Upstream *up)
 {
+	for (int kind = 0; kind < MCP_LISTS; kind++)
+		forget(&up->lists[kind]);
+}
+
+void upstream_disown_lists(struct Upstream *up, bool all)
+{
 	for (int kind = 0; kind < MCP_LISTS; kind++) {
 		struct List *list = &up->lists[kind];
-		if (!list->tools && !list->items)
-			continue;
-		g_clear_pointer(&list->tools, tool_list_unref);
-		g_clear_pointer(&list->items, item_list_unref);
-		list->fresh_until_us = 0;
-		tell(list);
+		if (!is_own(list) && (all || !list->wanted))
+			forget(list);
+	}
+}
+
+void upstream_take_recalled(struct Upstream *up, const struct ListRecord *record)
+{
+	for (int kind = 0; kind < MCP_LISTS; kind++) {
+		struct List *list = &up->lists[kind];
+		if (kind == MCP_TOOLS && record->tools)
+			list->recalled = replace_tools(list, record->tools, up->spoken);
+		else if (kind != MCP_TOOLS && record->items[kind])
+			list->recalled = replace_items(list, record->items[kind]);
+		g_free(list->grant);
+		list->grant = up->credential ? g_strdup(record->grant) : NULL;
 	}
 }
 
@@ -497,7 +543,8 @@ void upstream_want(struct Upstream *up, enum McpList kind)
 	start(list);
 }
 
-bool upstream_is_listed(const struct Upstream *up, enum McpList kind)
+/* Of any of the lists: it is wanted, and was fetched or failed since the upstream opened; or nothing will come soon. */
+static bool is_heard(const struct Upstream *up, enum McpList kind)
 {
 	const struct List *list = &up->lists[kind];
 	switch (up->state) {
@@ -513,9 +560,14 @@ bool upstream_is_listed(const struct Upstream *up, enum McpList kind)
 	return false;
 }
 
+bool upstream_is_listed(const struct Upstream *up, enum McpList kind)
+{
+	return up->lists[kind].recalled || is_heard(up, kind);
+}
+
 bool upstream_is_settled(const struct Upstream *up)
 {
-	return upstream_is_listed(up, MCP_TOOLS);
+	return is_heard(up, MCP_TOOLS);
 }
 
 int64_t upstream_fresh_ms(const struct Upstream *up, enum McpList kind)

@@ -56,6 +56,7 @@ void upstream_open_failed(struct Upstream *up, enum UpstreamState state, GError 
 		(up->credential && credential_state(up->credential) == CREDENTIAL_GOOD))
 		upstream_open_later(up);
 	upstream_set_state(up, state, error);
+	upstream_disown_lists(up, true);
 	if (state == UPSTREAM_SIGNED_OUT)
 		upstream_calls_signed_out(up, error);
 	else
@@ -75,6 +76,7 @@ static void opened(struct Upstream *up)
 	up->session_worked = false;
 	up->reauthorized = false;
 	up->spoken = up->era;
+	up->reopened = true;
 	log_info(up->connector->name, "open, revision %s%s", up->revision,
 		up->channel ? " over HTTP+SSE" : "");
 	upstream_set_state(up, UPSTREAM_READY, NULL);

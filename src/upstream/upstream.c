@@ -1,5 +1,5 @@
 /* One upstream as its users see it: life, state, and the messages that belong to no call. The parts are
- * open.c (eras and handshake), lists.c (its lists), stream.c (its notifications), calls.c (the IDE's
+ * open.c (eras and handshake), lists.c (its lists), list_cache.c (those on disk), stream.c (its notifications), calls.c (the IDE's
  * calls), post.c (what has no answer), phrase.c (the words of each era), exchange.c (one request and
  * its answer) and channel.c (the stream of the HTTP+SSE transport).
  *
@@ -54,10 +54,14 @@ void upstream_free(struct Upstream *up)
 	upstream_drop_posts(up);
 	upstream_release_account(up);
 	loop_timer_stop(&up->farewell);
+	loop_timer_stop(&up->keep);
 	g_clear_error(&up->error);
 	g_free(up->revision);
 	g_free(up->session);
 	g_free(up->instructions);
+	g_free(up->kept_key);
+	g_free(up->recalled_grant);
+	list_record_free(up->recalled);
 	g_free(up->client[0]);
 	g_free(up->client[1]);
 	http_headers_unref(up->base_headers);
@@ -70,6 +74,7 @@ void upstream_open(struct Upstream *up, enum Era preferred)
 {
 	up->preferred = preferred;
 	up->wanted = true;
+	upstream_recall_lists(up);
 	if (up->connector->auth == AUTH_NONE || up->credential)
 		upstream_start_open(up);
 }
@@ -102,6 +107,7 @@ void upstream_shutdown(struct Upstream *up)
 	if (up->shut_down)
 		return;
 	up->shut_down = true;
+	upstream_end_keeping(up);
 	upstream_stop_authorizing(up);
 	if (up->credential)
 		credential_quit(up->credential);

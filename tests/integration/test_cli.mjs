@@ -1,39 +1,15 @@
 // The commands for people and scripts: what they print, what they write, and their exit statuses.
 
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { chmodSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
+import { HARMFUL, cli } from './lib/command.mjs';
 import { Keyring } from './lib/keyring.mjs';
-import { assertClean, binary, connector, slow, tempDir, writeIni } from './lib/mux.mjs';
+import { binary, connector, slow, tempDir, writeIni } from './lib/mux.mjs';
 import { Scripted, tool } from './lib/scripted.mjs';
 import { freePort } from './lib/upstreams.mjs';
-
-// Runs a command beside the upstreams of this process. FILES is what writeIni gave.
-async function cli(files, args, { env = {}, config = true } = {}) {
-	const child = spawn(binary, config ? ['--config', files.ini, ...args] : args, {
-		env: {
-			HOME: files.home, LOGNAME: 'tester', PATH: process.env.PATH, SHELL: '/bin/sh', TERM: 'xterm', USER: 'tester',
-			// Nobody's own keyring: without this, the bus of a login would be found.
-			DBUS_SESSION_BUS_ADDRESS: `unix:path=${join(files.home, 'no-bus')}`,
-			...Object.fromEntries(Object.entries(process.env).filter(([name]) => /SAN_OPTIONS$/.test(name))), ...env,
-		},
-		stdio: ['ignore', 'pipe', 'pipe'],
-	});
-	const read = async stream => {
-		let all = '';
-		for await (const part of stream.setEncoding('utf8')) all += part;
-		return all;
-	};
-	const exited = new Promise(resolve => child.on('close', resolve));
-	const [stdout, stderr, status] = await Promise.all([read(child.stdout), read(child.stderr), exited]);
-	assertClean(stderr);
-	return { stdout, stderr, status };
-}
-
-// A child whose upstream is a hostile server must not print what a terminal obeys.
-const HARMFUL = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/;
 
 const wikiTools = [
 	tool('search', { annotations: { readOnlyHint: true } }),
@@ -74,7 +50,8 @@ test('status groups connectors and counts exposed of allowed', async t => {
 	assert.deepEqual(json.connectors.map(({ name, state }) => [name, state]), [['native', 'connected'], ['wiki', 'connected'],
 		['gone', 'failed'], ['notion', 'signed_out'], ['idle', 'disabled']]);
 	assert.deepEqual(json.connectors[1], { name: 'wiki', title: 'wiki', state: 'connected', account: null, exposed: 2,
-		allowed: 3, expires_at: null, scope: null, revision: '2025-11-25', error: null });
+		allowed: 3, changed: 0, tokens: json.connectors[1].tokens, expires_at: null, scope: null, revision: '2025-11-25', error: null });
+	assert.ok(json.connectors[1].tokens > 0);
 	assert.equal(typeof json.connectors[2].error, 'string');
 	assert.equal(json.connectors[2].exposed, null);
 });
@@ -87,13 +64,14 @@ test('tools shows hidden tools with the rule that hides them', async t => {
 	assert.equal(v, 1);
 	assert.deepEqual(tools.map(({ upstream }) => upstream), ['create', 'delete_page', 'delete_space', 'search']);
 	assert.deepEqual(tools[2], { exposed: null, upstream: 'delete_space', connector: 'wiki', allowed: true, enabled: false,
-		pin: null, rule: 'delete_space', file: files.ini, line: 6 });
+		pin: null, verdict: 'toggled_off', reason: 'switched off by “delete_space”', rule: 'delete_space', file: files.ini, line: 6,
+		alias: null, read_only: false, destructive: true, bytes: 0, tokens: 0 });
 	assert.deepEqual(tools[0], { ...tools[0], exposed: null, allowed: false, enabled: false });
 	assert.deepEqual(tools[1], { ...tools[1], exposed: 'wiki__delete_page', allowed: true, enabled: true, rule: 'delete_*',
 		line: 4 });
 	const { stdout, status } = await cli(files, ['tools']);
 	assert.equal(status, 0);
-	assert.match(stdout, /^wiki: 2 of 3 tools, about \d+ tokens/m);
+	assert.match(stdout, /^wiki: 2 of 3 tools, 1 not read-only, about \d+ tokens/m);
 	assert.match(stdout, /^ {2}wiki__delete_page +on +delete_page +may be destructive$/m);
 	assert.match(stdout, /^ {2}- +off +delete_space/m);
 	assert.match(stdout, /^ {2}- +not allowed +create/m);
@@ -288,17 +266,6 @@ test('wrong command lines are refused in one line with status 2', async t => {
 		assert.equal(status, 2, args.join(' '));
 		assert.equal(stdout, '', args.join(' '));
 		assert.match(stderr, /^mcp-mux: [^\n]+\n$/, args.join(' '));
-	}
-});
-
-test('what is demanded and cannot be given yet stops the server, not the other commands', async t => {
-	for (const demand of ['pin_tools = block']) {
-		const files = writeIni(t, `[mux]\n${demand}\n`);
-		const { status, stdout, stderr } = await cli(files, ['serve']);
-		assert.equal(status, 2, demand);
-		assert.equal(stdout, '', demand);
-		assert.match(stderr, new RegExp(`^mcp-mux: ${demand}: [^\\n]+ does not serve\\n$`), demand);
-		assert.equal((await cli(files, ['status'])).status, 0, demand);
 	}
 });
 

@@ -39,7 +39,7 @@ static inline void office_init(struct Office *o, const char *keys)
 	a->server.url = g_strdup(u->peer.url);
 	a->connector = *(struct ConnectorConfig *)u->config->connectors->pdata[0];
 	struct UpstreamShared shared = {
-		u->fixture.loop, u->client, &u->config->mux, u->eras, &a->shared};
+		u->fixture.loop, u->client, &u->config->mux, u->eras, &a->shared, NULL};
 	u->up = upstream_new(&shared, u->config->connectors->pdata[0], &handlers, u);
 }
 

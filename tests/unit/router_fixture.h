@@ -11,6 +11,8 @@
 enum { PEERS_MAX = 3 };
 
 static struct Audit *ide_audit; /* of the routers that are made from now on */
+static struct ListCache *ide_lists; /* likewise */
+static struct Pins *ide_pins; /* likewise */
 
 struct Ide {
 	struct Fixture fixture;
@@ -104,13 +106,15 @@ static inline void ide_start(struct Ide *ide, const char *ini, struct AuthShared
 	ide->out = out_queue_new(ide->fixture.loop, ide->fds[0], 64 << 20, &out_handlers, ide);
 	const struct RouterOptions options = {
 		.config = ide->config,
-		.upstream = {ide->fixture.loop, ide->client, &ide->config->mux, ide->eras, auth},
+		.upstream = {ide->fixture.loop, ide->client, &ide->config->mux, ide->eras, auth,
+			ide_lists},
 		.out = ide->out,
 		.output_bytes = 64 << 20,
 		.config_path = "/home/me/mcp-mux.ini",
 		.pressure = ide_on_pressure,
 		.user = ide,
 		.audit = ide_audit,
+		.pins = ide_pins,
 	};
 	ide->router = router_new(&options);
 }

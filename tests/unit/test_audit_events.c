@@ -29,8 +29,7 @@ static void off_writes_nothing(void **state)
 	struct Desk *desk = *state;
 	struct AuditCall call;
 	static const char *const names[] = {NULL};
-	begin(desk, "audit = off\naudit_syslog = on");
-	assert_null(desk->audit);
+	begin(desk, "audit = off");
 	tool_begin(desk, &call);
 	audit_call_for(&call, wiki(desk), "x");
 	assert_true(audit_call_send(&call, NULL));
@@ -38,12 +37,77 @@ static void off_writes_nothing(void **state)
 	audit_call_outcome(&call, AUDIT_OUTCOME_ERROR);
 	audit_call_answered(&call);
 	audit_call_end(&call);
-	audit_account(AUTH_SIGN_IN, wiki(desk), NULL, NULL);
-	audit_policy(NULL, "wiki", "x", names);
-	audit_reread_key(NULL);
+	struct Audit *none[] = {desk->audit, NULL};
+	for (unsigned i = 0; i < G_N_ELEMENTS(none); i++) {
+		audit_account(AUTH_SIGN_IN, wiki(desk), NULL, none[i]);
+		audit_policy(none[i], "wiki", "x", names);
+		audit_reread_key(none[i]);
+	}
 	g_auto(GStrv) lines = lines_of(desk);
 	assert_null(lines[0]);
 	assert_int_equal(system_lines->len, 0);
+}
+
+/* ---- when it is demanded otherwise ---- */
+
+/* With these lines of [mux] from now on. */
+static void demand(struct Desk *desk, const char *lines)
+{
+	g_autofree char *text = g_strdup_printf("[mux]\n%s\n", lines);
+	const struct ConfigSource source = {"user.ini", slice_of(text)};
+	g_autoptr(Config) config = config_parse(NULL, &source, NULL);
+	assert_non_null(config);
+	audit_reconfigure(desk->audit, &config->mux);
+}
+
+static void it_is_switched_on_and_off(void **state)
+{
+	struct Desk *desk = *state;
+	struct AuditCall before, during;
+	begin(desk, "audit = off\naudit_arguments = full");
+	tool_begin(desk, &before);
+	demand(desk, "audit = required\naudit_arguments = full\naudit_syslog = on");
+	tool_begin(desk, &during);
+	assert_true(audit_call_send(&before, NULL));
+	audit_call_answered(&before);
+	audit_call_end(&before);
+	assert_true(audit_call_send(&during, NULL));
+	g_autofree char *begun = only_line(desk);
+	assert_has(begun, "\"event\":\"begin\"");
+	assert_int_equal(system_lines->len, 1);
+	demand(desk, "audit = off\naudit_arguments = full");
+	/* It began while there was to be one. */
+	audit_call_answered(&during);
+	audit_call_end(&during);
+	g_autofree char *ended = only_line(desk);
+	assert_has(ended, "\"arguments\":{\"q\":1}");
+	tool_begin(desk, &during);
+	audit_call_end(&during);
+	g_auto(GStrv) lines = lines_of(desk);
+	assert_int_equal(g_strv_length(lines), desk->seen);
+	assert_int_equal(system_lines->len, 1);
+}
+
+static void arguments_are_written_only_as_both_demands_allow(void **state)
+{
+	struct Desk *desk = *state;
+	static const char *const all[] = {"digest", "none", "full"};
+	struct AuditCall call;
+	for (unsigned from = 0; from < G_N_ELEMENTS(all); from++) {
+		for (unsigned to = 0; to < G_N_ELEMENTS(all); to++) {
+			g_autofree char *first = g_strconcat("audit_arguments = ", all[from], NULL);
+			g_autofree char *then = g_strconcat("audit_arguments = ", all[to], NULL);
+			begin(desk, first);
+			tool_begin(desk, &call);
+			demand(desk, then);
+			audit_call_end(&call);
+			g_autofree char *line = only_line(desk);
+			assert_int_equal(
+				strstr(line, "\"arguments\":") != NULL, from == 2 && to == 2);
+			assert_int_equal(
+				strstr(line, "\"arguments_hmac\":") != NULL, from == 0 && to == 0);
+		}
+	}
 }
 
 /* ---- when it cannot be written ---- */
@@ -171,6 +235,8 @@ int main(void)
 #define T(function) cmocka_unit_test_setup_teardown(function, open_desk, close_desk)
 		T(accounts_and_policy_are_written_down),
 		T(off_writes_nothing),
+		T(it_is_switched_on_and_off),
+		T(arguments_are_written_only_as_both_demands_allow),
 		T(required_writes_a_line_before_anything_is_sent),
 		T(required_refuses_what_cannot_be_written),
 		T(on_goes_on_and_says_how_many_were_lost),

@@ -1,7 +1,10 @@
+#include "cli_fixture.h"
 #include "mux/catalog.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -13,6 +16,10 @@ struct Fixture {
 	struct Config config;
 	struct ConnectorConfig native, beta, alpha;
 	struct Catalog *catalog;
+	/* Of the tests of pins */
+	char *folder;
+	struct Pins *pins;
+	int stderr_was, log;
 };
 
 static void init_connector(struct ConnectorConfig *connector, const char *name)
@@ -353,8 +360,213 @@ static void test_thousands_of_tools_take_little_time(void **state)
 	assert_true(g_get_monotonic_time() - start < 10 * G_USEC_PER_SEC);
 }
 
+/* ---- pins ---- */
+
+#define CHANGED(name) "{\"name\":\"" name "\",\"description\":\"changed\"," REST "}"
+
+static int set_up_pins(void **state)
+{
+	set_up(state);
+	struct Fixture *f = *state;
+	f->folder = g_dir_make_tmp("catalog-XXXXXX", NULL);
+	assert_true(g_setenv("XDG_STATE_HOME", f->folder, TRUE));
+	f->native.url = f->alpha.url = f->beta.url = (char *)"https://mcp.example/mcp";
+	f->config.mux.pin_tools = PIN_BLOCK;
+	f->pins = pins_new(&f->config.mux, true);
+	catalog_set_pins(f->catalog, f->pins);
+	g_autofree char *log = g_build_filename(f->folder, "log", NULL);
+	f->log = open(log, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	f->stderr_was = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	assert_int_equal(dup2(f->log, STDERR_FILENO), STDERR_FILENO);
+	return 0;
+}
+
+static int tear_down_pins(void **state)
+{
+	struct Fixture *f = *state;
+	assert_int_equal(dup2(f->stderr_was, STDERR_FILENO), STDERR_FILENO);
+	close(f->stderr_was);
+	close(f->log);
+	pins_free(f->pins);
+	remove_tree(f->folder);
+	g_free(f->folder);
+	return tear_down(state);
+}
+
+/* What the log says since the last time. */
+static char *take_log(struct Fixture *f)
+{
+	char text[16384];
+	ssize_t n = pread(f->log, text, sizeof(text) - 1, 0);
+	assert_true(n >= 0);
+	text[n] = '\0';
+	assert_int_equal(ftruncate(f->log, 0), 0);
+	assert_int_equal(lseek(f->log, 0, SEEK_SET), 0);
+	return g_strdup(text);
+}
+
+static void expect_log(struct Fixture *f, const char *expected)
+{
+	g_autofree char *text = take_log(f);
+	assert_string_equal(text, expected);
+}
+
+static void test_a_changed_tool_is_hidden_and_its_name_is_kept(void **state)
+{
+	struct Fixture *f = *state;
+	set(f, &f->alpha, TOOL("x") "," TOOL("y"));
+	assert_null(catalog_find_blocked(f->catalog, "alpha__x"));
+	assert_true(set(f, &f->alpha, CHANGED("x") "," TOOL("y")));
+	expect_summary(f, "alpha:x=- alpha:y=alpha__y ");
+	expect_render(f, false, TOOL("alpha__y"));
+	assert_null(catalog_find(f->catalog, "alpha__x"));
+	const struct CatalogEntry *blocked = catalog_find_blocked(f->catalog, "alpha__x");
+	assert_non_null(blocked);
+	assert_string_equal(blocked->own, "x");
+	assert_int_equal(blocked->decision.verdict, VERDICT_PIN_CHANGED);
+	assert_string_equal(blocked->decision.rule, "pin_tools");
+	assert_int_equal(blocked->pin, PIN_STATE_CHANGED);
+	assert_null(blocked->raw_exposed);
+	assert_null(catalog_find_blocked(f->catalog, "alpha__y"));
+	unsigned exposed = 0, allowed = 0;
+	assert_true(catalog_count(f->catalog, &f->alpha, &exposed, &allowed));
+	assert_int_equal(exposed, 1);
+	assert_int_equal(allowed, 2);
+	/* Nobody else can have the name, nor does anybody else get another one. */
+	set(f, &f->beta, TOOL("z"));
+	set(f, &f->native, TOOL("alpha__x"));
+	assert_non_null(catalog_find(f->catalog, "alpha__x"));
+	assert_ptr_equal(catalog_find(f->catalog, "alpha__x")->connector, &f->native);
+	assert_null(catalog_find_blocked(f->catalog, "alpha__x")); /* a native one keeps its name */
+	set(f, &f->native, TOOL("n"));
+	assert_non_null(catalog_find_blocked(f->catalog, "alpha__x"));
+	/* As it was. */
+	assert_true(set(f, &f->alpha, TOOL("x") "," TOOL("y")));
+	assert_non_null(catalog_find(f->catalog, "alpha__x"));
+	assert_null(catalog_find_blocked(f->catalog, "alpha__x"));
+}
+
+static void test_a_change_is_told_of_once(void **state)
+{
+	struct Fixture *f = *state;
+	set(f, &f->alpha, TOOL("x"));
+	expect_log(f, "");
+	set(f, &f->alpha, CHANGED("x"));
+	expect_log(f,
+		"mcp-mux: warning [alpha] the definition of its tool x is not the one that was "
+		"approved, so it is hidden: see mcp-mux diff alpha__x, accept it with mcp-mux "
+		"approve alpha__x\n");
+	set(f, &f->alpha, CHANGED("x") "," TOOL("y"));
+	set(f, &f->beta, TOOL("x"));
+	catalog_reconfigure(f->catalog);
+	pins_keep(f->pins);
+	pins_reread(f->pins);
+	catalog_reconfigure(f->catalog);
+	expect_log(f, "");
+	f->config.mux.pin_tools = PIN_WARN;
+	assert_true(catalog_reconfigure(f->catalog));
+	assert_non_null(catalog_find(f->catalog, "alpha__x"));
+	set(f, &f->alpha, "{\"name\":\"x\",\"title\":\"new\"," REST "}");
+	expect_log(f,
+		"mcp-mux: warning [alpha] the definition of its tool x is not the one that was "
+		"approved: see mcp-mux diff alpha__x, accept it with mcp-mux approve alpha__x\n");
+	assert_int_equal(catalog_find(f->catalog, "alpha__x")->pin, PIN_STATE_CHANGED);
+}
+
+static void test_of_many_changes_some_are_named(void **state)
+{
+	struct Fixture *f = *state;
+	g_autoptr(GString) tools = g_string_new(NULL), changed = g_string_new(NULL);
+	for (unsigned i = 0; i < 20; i++) {
+		g_string_append_printf(tools, "%s{\"name\":\"t%u\"," REST "}", i ? "," : "", i);
+		g_string_append_printf(
+			changed, "%s{\"name\":\"t%u\",\"title\":\"x\"," REST "}", i ? "," : "", i);
+	}
+	set(f, &f->alpha, tools->str);
+	set(f, &f->alpha, changed->str);
+	g_autofree char *text = take_log(f);
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	assert_int_equal(g_strv_length(lines), 5 + 1 + 1);
+	assert_non_null(strstr(lines[5], "more of its tools: see mcp-mux tools alpha"));
+	set(f, &f->beta, TOOL("x"));
+	expect_log(f, "");
+}
+
+static void test_what_is_not_allowed_is_not_pinned(void **state)
+{
+	struct Fixture *f = *state;
+	f->alpha.default_all = false;
+	toggle_off(&f->beta, "x");
+	set(f, &f->alpha, TOOL("x"));
+	set(f, &f->beta, TOOL("x"));
+	const struct CatalogEntry *hidden = catalog_entries(f->catalog)->pdata[1];
+	assert_ptr_equal(hidden->connector, &f->alpha);
+	assert_int_equal(hidden->pin, PIN_STATE_NONE);
+	const struct CatalogEntry *off = catalog_entries(f->catalog)->pdata[0];
+	assert_int_equal(off->pin, PIN_STATE_APPROVED); /* its being off is the user's own doing */
+	/* The first definition that is seen while it is allowed counts. */
+	set(f, &f->alpha, CHANGED("x"));
+	f->alpha.default_all = true;
+	assert_true(catalog_reconfigure(f->catalog));
+	assert_non_null(catalog_find(f->catalog, "alpha__x"));
+	assert_true(set(f, &f->alpha, TOOL("x")));
+	assert_non_null(catalog_find_blocked(f->catalog, "alpha__x"));
+	/* One that is off and changes is hidden by its toggle. */
+	set(f, &f->beta, CHANGED("x"));
+	assert_null(catalog_find_blocked(f->catalog, "beta__x"));
+	off = catalog_entries(f->catalog)->pdata[0];
+	assert_int_equal(off->decision.verdict, VERDICT_TOGGLED_OFF);
+	assert_int_equal(off->pin, PIN_STATE_CHANGED);
+}
+
+static void test_invalid_tools_are_not_pinned(void **state)
+{
+	struct Fixture *f = *state;
+	set(f, &f->alpha, "{\"name\":\"x\",\"inputSchema\":17}");
+	const struct CatalogEntry *invalid = catalog_entries(f->catalog)->pdata[0];
+	assert_non_null(invalid->invalid);
+	assert_int_equal(invalid->pin, PIN_STATE_NONE);
+	set(f, &f->alpha, TOOL("x"));
+	assert_non_null(catalog_find(f->catalog, "alpha__x"));
+}
+
+static void test_an_approval_elsewhere_shows_the_tool_again(void **state)
+{
+	struct Fixture *f = *state;
+	set(f, &f->alpha, TOOL("x"));
+	pins_keep(f->pins);
+	g_autoptr(ToolList) list = list_of(CHANGED("x"));
+	assert_true(catalog_set(f->catalog, &f->alpha, list));
+	g_autoptr(Pins) command = pins_new(&f->config.mux, false);
+	assert_true(pins_approve(command, &f->alpha, list->tools->pdata[0], NULL));
+	assert_false(catalog_reconfigure(f->catalog)); /* nobody has looked yet */
+	pins_reread(f->pins);
+	assert_true(catalog_reconfigure(f->catalog));
+	expect_render(f, false, CHANGED("alpha__x"));
+	assert_int_equal(catalog_find(f->catalog, "alpha__x")->pin, PIN_STATE_APPROVED);
+}
+
+static void test_what_was_found_is_kept_while_nothing_changes(void **state)
+{
+	struct Fixture *f = *state;
+	g_autoptr(ToolList) list = list_of(TOOL("x"));
+	catalog_set(f->catalog, &f->alpha, list);
+	pins_keep(f->pins);
+	/* Nobody said that the file is another one now, so nobody looks. */
+	g_autofree char *path = g_build_filename(f->folder, "mcp-mux/pins/alpha.json", NULL);
+	assert_true(g_file_set_contents(path, "damaged", -1, NULL));
+	assert_false(catalog_set(f->catalog, &f->alpha, list));
+	set(f, &f->beta, TOOL("y"));
+	assert_non_null(catalog_find(f->catalog, "alpha__x"));
+	assert_int_equal(catalog_find(f->catalog, "alpha__x")->pin, PIN_STATE_APPROVED);
+	pins_keep(f->pins);
+	g_autofree char *text = take_log(f);
+	assert_string_equal(text, "");
+}
+
 int main(void)
 {
+#define TEST_PINS(name) cmocka_unit_test_setup_teardown(name, set_up_pins, tear_down_pins)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_an_empty_catalog_renders_nothing),
@@ -374,6 +586,13 @@ int main(void)
 		TEST(test_invalid_tools_are_listed_but_not_rendered),
 		TEST(test_the_catalog_keeps_the_lists),
 		TEST(test_thousands_of_tools_take_little_time),
+		TEST_PINS(test_a_changed_tool_is_hidden_and_its_name_is_kept),
+		TEST_PINS(test_a_change_is_told_of_once),
+		TEST_PINS(test_of_many_changes_some_are_named),
+		TEST_PINS(test_what_is_not_allowed_is_not_pinned),
+		TEST_PINS(test_invalid_tools_are_not_pinned),
+		TEST_PINS(test_an_approval_elsewhere_shows_the_tool_again),
+		TEST_PINS(test_what_was_found_is_kept_while_nothing_changes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

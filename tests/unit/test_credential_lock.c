@@ -308,9 +308,10 @@ static void test_a_stamp_that_cannot_be_touched_harms_nobody(void **state)
 	g_setenv("XDG_STATE_HOME", "/dev/null", TRUE);
 	credential_touch_stamp();
 	unsigned told = 0;
-	struct StampWatch *watch = stamp_watch_new(on_stamp, &told);
+	struct FileWatch *watch = file_watch_new();
+	credential_watch_stamp(watch, on_stamp, &told);
 	fixture_turn_for(&t->fixture, 20);
-	stamp_watch_free(watch);
+	file_watch_free(watch);
 	assert_int_equal(told, 0);
 }
 
@@ -329,7 +330,8 @@ static void test_a_touch_elsewhere_is_told_within_a_second(void **state)
 {
 	struct Test *t = *state;
 	unsigned told = 0;
-	struct StampWatch *watch = stamp_watch_new(on_stamp, &told);
+	struct FileWatch *watch = file_watch_new();
+	credential_watch_stamp(watch, on_stamp, &told);
 	fixture_turn_for(&t->fixture, 20);
 	assert_int_equal(told, 0);
 	/* The first makes it, later ones find it there. */
@@ -339,12 +341,11 @@ static void test_a_touch_elsewhere_is_told_within_a_second(void **state)
 		assert_true(fixture_turn(&t->fixture, &told, before + 1, 1000));
 		fixture_turn_for(&t->fixture, 150);
 	}
-	stamp_watch_free(watch);
+	file_watch_free(watch);
 	unsigned before = told;
 	touch_elsewhere();
 	fixture_turn_for(&t->fixture, 150);
 	assert_int_equal(told, before);
-	stamp_watch_free(NULL);
 }
 
 static void test_locks_are_no_news(void **state)
@@ -353,13 +354,14 @@ static void test_locks_are_no_news(void **state)
 	unsigned told = 0;
 	struct Wish wish;
 	credential_touch_stamp();
-	struct StampWatch *watch = stamp_watch_new(on_stamp, &told);
+	struct FileWatch *watch = file_watch_new();
+	credential_watch_stamp(watch, on_stamp, &told);
 	wish_start(t, &wish, 1000);
 	turn_until(&t->fixture, wish.ended, 1);
 	file_unlock(wish.lock);
 	fixture_turn_for(&t->fixture, 150);
 	assert_int_equal(told, 0);
-	stamp_watch_free(watch);
+	file_watch_free(watch);
 }
 
 #define lock_test(function) cmocka_unit_test_setup_teardown(function, open_test, close_test)

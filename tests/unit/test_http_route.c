@@ -92,6 +92,74 @@ static void proxy_variables_are_obeyed_but_not_for_loopback(void **state)
 	scripted_server_release(&proxy);
 }
 
+/* Far away, by whatever proxy there is. */
+static void run_far(struct Call *call, struct Http *http)
+{
+	call_init(call, http);
+	call_start_url(call, "http://mcp.invalid/far");
+	turn_until(&http->fixture, call->dones, 1);
+}
+
+static void another_proxy_counts_from_the_next_request_on(void **state)
+{
+	(void)state;
+	struct ScriptedServer proxies[2];
+	for (unsigned i = 0; i < 2; i++)
+		scripted_server_init(&proxies[i], proxy_answer);
+	g_autofree char *one = g_strdup_printf("http://127.0.0.1:%u", proxies[0].port);
+	g_autofree char *other = g_strdup_printf("http://127.0.0.1:%u", proxies[1].port);
+	struct HttpOptions options = {.proxy = one, .max_connections = 8};
+	struct Http http;
+	http_init(&http, NULL, &options);
+	struct Call call, running;
+	run_far(&call, &http);
+	assert_answered(&call, 200, "hello");
+	call_release(&call);
+	call_init(&running, &http);
+	call_start_url(&running, "http://mcp.invalid/running");
+
+	options.proxy = other;
+	assert_true(http_client_reconfigure(http.client, &options, NULL));
+	turn_until(&http.fixture, running.dones, 1);
+	assert_answered(&running, 200, "hello");
+	call_release(&running);
+	assert_int_equal(proxies[0].requests, 2);
+	for (unsigned i = 1; i <= 2; i++) {
+		run_far(&call, &http);
+		assert_answered(&call, 200, "hello");
+		call_release(&call);
+		assert_int_equal(proxies[1].requests, i);
+	}
+
+	/* None: the name is looked for, and no kept connection taken. */
+	options.proxy = NULL;
+	assert_true(http_client_reconfigure(http.client, &options, NULL));
+	run_far(&call, &http);
+	assert_non_null(call.error);
+	call_release(&call);
+	assert_int_equal(proxies[0].requests + proxies[1].requests, 4);
+	http_release(&http);
+	scripted_server_release(&proxies[0]);
+	scripted_server_release(&proxies[1]);
+}
+
+static void a_ca_file_that_cannot_be_read_changes_nothing(void **state)
+{
+	(void)state;
+	g_autoptr(GError) error = NULL;
+	struct HttpOptions options = {.ca_file = "/nowhere/ca.pem", .max_connections = 8};
+	struct Http http;
+	http_init(&http, answer_each, NULL);
+	assert_false(http_client_reconfigure(http.client, &options, &error));
+	assert_true(g_error_matches(error, MUX_ERROR, MUX_ERROR_IO));
+	struct Call call;
+	call_init(&call, &http);
+	call_run(&call, "/");
+	assert_answered(&call, 200, "hello");
+	call_release(&call);
+	http_release(&http);
+}
+
 static void a_ca_file_that_cannot_be_read_is_an_error_at_once(void **state)
 {
 	(void)state;
@@ -249,6 +317,41 @@ static void an_issuer_in_ca_file_is_trusted(void **state)
 	http_release(&http);
 }
 
+/* GETs the answer of SERVER. */
+static void call_tls(struct Call *call, struct Http *http, const struct TlsServer *server)
+{
+	g_autofree char *url = g_strdup_printf("https://127.0.0.1:%u/answer", server->port);
+	call_init(call, http);
+	call_start_url(call, url);
+	turn_until(&http->fixture, call->dones, 1);
+}
+
+static void trust_can_be_given_and_taken(void **state)
+{
+	struct Pki *pki = *state;
+	if (!pki->openssl)
+		skip();
+	g_autofree char *ca_file = g_build_filename(pki->dir, "ca.pem", NULL);
+	struct HttpOptions none = {.max_connections = 4};
+	struct HttpOptions some = {.max_connections = 4, .ca_file = ca_file};
+	struct Http http;
+	struct TlsServer server;
+	struct Call call;
+	http_init(&http, NULL, &none);
+	tls_server_start(&server, pki, "good");
+	for (unsigned i = 0; i < 4; i++) {
+		call_tls(&call, &http, &server);
+		if (i % 2)
+			assert_answered(&call, 200, "hello\n");
+		else
+			assert_failed(&call, MUX_ERROR_UNREACHABLE, "unknown issuer");
+		call_release(&call);
+		assert_true(http_client_reconfigure(http.client, i % 2 ? &none : &some, NULL));
+	}
+	tls_server_stop(&server);
+	http_release(&http);
+}
+
 static void a_certificate_for_another_host_is_refused(void **state)
 {
 	struct Pki *pki = *state;
@@ -332,6 +435,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_proxy_is_used_except_for_loopback),
 		cmocka_unit_test(proxy_variables_are_obeyed_but_not_for_loopback),
+		cmocka_unit_test(another_proxy_counts_from_the_next_request_on),
+		cmocka_unit_test(a_ca_file_that_cannot_be_read_changes_nothing),
+		cmocka_unit_test(trust_can_be_given_and_taken),
 		cmocka_unit_test(a_ca_file_that_cannot_be_read_is_an_error_at_once),
 		cmocka_unit_test(an_unknown_issuer_is_refused_and_ca_file_is_named),
 		cmocka_unit_test(an_issuer_in_ca_file_is_trusted),

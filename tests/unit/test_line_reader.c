@@ -415,6 +415,18 @@ static void held_and_released_inside_the_handler_it_goes_on(void **state)
 	assert_string_equal(peer->log->str, "[1][2][3][4][5].");
 }
 
+static void another_limit_counts_from_the_next_line_on(void **state)
+{
+	struct Peer *peer = *state;
+	line_reader_set_max(peer->reader, 3);
+	put(peer, "123\n1234\n12");
+	turn_until(&peer->fixture, peer->overlong, 1);
+	line_reader_set_max(peer->reader, 5);
+	put(peer, "345\n");
+	turn_until(&peer->fixture, peer->lines, 2);
+	assert_string_equal(peer->log->str, "[123]{123:4}[12345]");
+}
+
 static void freed_by_a_handler_no_other_is_called(void **state)
 {
 	struct Peer *peer = *state;
@@ -470,6 +482,7 @@ int main(void)
 		TEST(the_end_inside_an_overlong_line_reports_no_line),
 		cmocka_unit_test(large_lines_grow_the_buffer_and_small_ones_follow),
 		cmocka_unit_test(an_endless_line_takes_no_memory),
+		TEST(another_limit_counts_from_the_next_line_on),
 		TEST(held_in_the_middle_of_what_was_read_the_rest_waits),
 		TEST(held_while_the_peer_hangs_up_the_end_comes_at_once),
 		TEST(held_while_a_socket_is_shut_down_the_end_comes_at_once),

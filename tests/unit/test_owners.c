@@ -93,6 +93,50 @@ static void test_bytes_are_bounded(void **state)
 	owners_free(owners);
 }
 
+static void test_names_are_given_to_another(void **state)
+{
+	(void)state;
+	struct Owners *owners = owners_new(3, OWNERS_NAME_MAX);
+	owners_set(owners, "mine", other);
+	owners_set(owners, "a", one);
+	owners_set(owners, "b", one);
+	owners_set(owners, "c", one);
+	owners_give(owners, one, other);
+	/* Together they are too many: the oldest goes. */
+	assert_null(owners_get(owners, "mine"));
+	assert_ptr_equal(owners_get(owners, "a"), other);
+	assert_ptr_equal(owners_get(owners, "c"), other);
+	owners_give(owners, one, other); /* which has none any more */
+	owners_set(owners, "d", one);
+	assert_ptr_equal(owners_get(owners, "d"), one);
+	assert_ptr_equal(owners_get(owners, "a"), other);
+	owners_free(owners);
+}
+
+static void test_what_is_nobodys_is_remembered(void **state)
+{
+	(void)state;
+	struct Owners *owners = owners_new(2, OWNERS_NAME_MAX);
+	owners_set(owners, "a", one);
+	owners_set(owners, "b", one);
+	assert_false(owners_is_nobodys(owners, "a"));
+	owners_give(owners, one, NULL);
+	assert_null(owners_get(owners, "a"));
+	assert_true(owners_is_nobodys(owners, "a"));
+	assert_true(owners_is_nobodys(owners, "b"));
+	assert_false(owners_is_nobodys(owners, "c"));
+	owners_set(owners, "b", other);
+	assert_false(owners_is_nobodys(owners, "b"));
+	/* Within limits. */
+	owners_set(owners, "c", one);
+	owners_set(owners, "d", one);
+	owners_give(owners, one, NULL);
+	assert_false(owners_is_nobodys(owners, "a"));
+	assert_true(owners_is_nobodys(owners, "c"));
+	assert_ptr_equal(owners_get(owners, "b"), other);
+	owners_free(owners);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -101,6 +145,8 @@ int main(void)
 		cmocka_unit_test(test_the_oldest_of_an_upstream_is_forgotten),
 		cmocka_unit_test(test_none_costs_another_its_names),
 		cmocka_unit_test(test_bytes_are_bounded),
+		cmocka_unit_test(test_names_are_given_to_another),
+		cmocka_unit_test(test_what_is_nobodys_is_remembered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -307,6 +307,25 @@ static void test_an_invalid_item_is_hidden_whatever_the_rules(void **state)
 	connector_free(connector);
 }
 
+static void test_a_changed_definition_hides_what_would_be_exposed(void **state)
+{
+	(void)state;
+	struct Decision exposed = {.verdict = VERDICT_EXPOSED, .allowed = true, .risky = true};
+	struct Decision off = {.verdict = VERDICT_TOGGLED_OFF, .allowed = true, .rule = "x"};
+	policy_pin_changed(&exposed, PIN_WARN);
+	assert_int_equal(exposed.verdict, VERDICT_EXPOSED);
+	assert_true(exposed.risky);
+	policy_pin_changed(&exposed, PIN_BLOCK);
+	assert_int_equal(exposed.verdict, VERDICT_PIN_CHANGED);
+	assert_true(exposed.allowed);
+	assert_false(exposed.risky);
+	assert_string_equal(exposed.rule, "pin_tools");
+	assert_null(exposed.place.file);
+	policy_pin_changed(&off, PIN_BLOCK);
+	assert_int_equal(off.verdict, VERDICT_TOGGLED_OFF);
+	assert_string_equal(off.rule, "x");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +343,7 @@ int main(void)
 		cmocka_unit_test(test_names_have_lists_of_their_own_kind_and_no_toggles),
 		cmocka_unit_test(test_no_glob_admits_a_uri_that_leads_elsewhere),
 		cmocka_unit_test(test_an_invalid_item_is_hidden_whatever_the_rules),
+		cmocka_unit_test(test_a_changed_definition_hides_what_would_be_exposed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,7 +70,8 @@ static void test_an_owner_without_a_handler(void **state)
 	struct Up u;
 	up_init(&u);
 	upstream_free(u.up);
-	struct UpstreamShared shared = {u.fixture.loop, u.client, &u.config->mux, u.eras, NULL};
+	struct UpstreamShared shared = {
+		u.fixture.loop, u.client, &u.config->mux, u.eras, NULL, NULL};
 	u.up = upstream_new(&shared, u.config->connectors->pdata[0], &handlers, &u);
 	up_open_legacy(&u, "S", CHANGING_TOOLS, ADD_TOOL);
 	struct Hit *get = peer_await(&u.peer, "GET");

@@ -80,7 +80,8 @@ static inline void up_init_with(struct Up *u, const char *keys)
 	if (error)
 		fail_msg("%s", error->message);
 	u->eras = era_store_new(NULL);
-	struct UpstreamShared shared = {u->fixture.loop, u->client, &u->config->mux, u->eras, NULL};
+	struct UpstreamShared shared = {
+		u->fixture.loop, u->client, &u->config->mux, u->eras, NULL, NULL};
 	u->up = upstream_new(&shared, u->config->connectors->pdata[0], &handlers, u);
 }
 
