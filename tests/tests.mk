@@ -6,7 +6,7 @@ DEPS_DEMO = $(DEPS_BUILD) dbus gnome-keyring
 DEPS_FUZZ = $(DEPS_BUILD) libjansson-dev clang 'libclang-rt-dev|libclang-rt-14-dev'
 DEPS_CHECK = $(DEPS_DEMO) $(DEPS_FUZZ) libcmocka-dev nodejs:node npm:npm openssl:openssl \
 	'nginx-light|nginx-core|nginx-full|nginx-extras' iproute2 valgrind chromium libsecret-tools \
-	libglib2.0-bin
+	libglib2.0-bin $(DEPS_DEB) ansible-core:ansible-playbook
 DEPS_LINT = $(DEPS_CHECK) clang-format clang-tidy cppcheck
 
 .PHONY: deps deps-build deps-demo deps-fuzz deps-check deps-lint
@@ -145,6 +145,7 @@ lint-tidy:
 help:
 	@echo 'make                     build build/mcp-mux'
 	@echo 'make install             install it (PREFIX=/usr/local, DESTDIR=)'
+	@echo 'make deb                 build a Debian package, build/mcp-mux_VERSION_ARCH.deb'
 	@echo 'make demo                two demo upstreams, an IDE and mcp-mux between them: a transcript'
 	@echo 'make check               all tests; CHECK="unit" or ONLY="test_json" for some, V=1 for their output'
 	@echo 'make SANITIZE=address,undefined check   the same with sanitizers'
