@@ -83,6 +83,7 @@ int demo_serve(const struct DemoServer *server)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGUSR1);
+	sigaddset(&signals, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
 	struct MHD_Daemon *daemon =
@@ -98,9 +99,12 @@ int demo_serve(const struct DemoServer *server)
 	fprintf(stdout, "%s/mcp\n", origin);
 	fflush(stdout);
 
-	while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGUSR1)
-		if (server->change)
-			server->change();
+	while (sigwait(&signals, &signal_number) == 0 &&
+		(signal_number == SIGUSR1 || signal_number == SIGUSR2)) {
+		void (*act)(void) = signal_number == SIGUSR1 ? server->change : server->turn;
+		if (act)
+			act();
+	}
 	g_atomic_int_set(&stopping, 1);
 	MHD_stop_daemon(daemon);
 	return 0;

@@ -22,6 +22,7 @@ struct DemoServer {
 	DemoHandler *handler; /* of /mcp */
 	DemoHandler *elsewhere; /* of every other path; NULL: there are none */
 	void (*change)(void); /* called for each SIGUSR1; may be NULL */
+	void (*turn)(void); /* called for each SIGUSR2; may be NULL */
 };
 
 /* Prints the endpoint's URL as a line on stdout and serves until SIGTERM or SIGINT. Returns the exit status. */
