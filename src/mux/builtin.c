@@ -131,6 +131,32 @@ static void append_way_in(
 			out, "; run `mcp-mux connect %s` in a terminal", connector->name);
 }
 
+/* Tools of CONNECTOR that are not what was approved; one of them as the example. */
+static void append_changed(
+	GString *out, const struct Router *router, const struct ConnectorConfig *connector)
+{
+	const struct Catalog *catalog = router->catalogs[MCP_TOOLS];
+	const GPtrArray *tools = catalog_entries(catalog);
+	const struct CatalogEntry *first = NULL;
+	unsigned changed = 0;
+	for (guint i = 0; i < tools->len; i++) {
+		const struct CatalogEntry *tool = tools->pdata[i];
+		if (tool->connector != connector || tool->pin != PIN_STATE_CHANGED)
+			continue;
+		first = first ? first : tool;
+		changed++;
+	}
+	if (changed == 0)
+		return;
+	g_string_append_printf(out, "; %u changed since the user approved %s", changed,
+		changed == 1 ? "it" : "them");
+	if (first->decision.verdict == VERDICT_PIN_CHANGED)
+		g_string_append(out, " and cannot be called");
+	g_string_append(out, ": run `mcp-mux diff ");
+	text_append_printable(out, slice_of(catalog_name_of(catalog, first)), 100);
+	g_string_append(out, "` in a terminal");
+}
+
 static void describe(GString *out, const struct Router *router, const struct Upstream *up)
 {
 	const struct ConnectorConfig *connector = upstream_connector(up);
@@ -148,6 +174,7 @@ static void describe(GString *out, const struct Router *router, const struct Ups
 	append_account(out, up);
 	if (upstream_state(up) == UPSTREAM_SIGNED_OUT)
 		append_way_in(out, router, connector);
+	append_changed(out, router, connector);
 	g_string_append_c(out, '\n');
 }
 

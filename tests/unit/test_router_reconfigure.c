@@ -432,6 +432,9 @@ static void test_pins_that_another_process_wrote(void **state)
 	ide_serve_legacy(&ide, 0, CHANGED_TOOL "," READ_TOOL);
 	expect_changed(&ide, "a__look " OWN);
 	ide_exchange(&ide, CALL("1", "a__add"), "1", "Nothing was sent");
+	ide_exchange(&ide, CALL("2", "mcp_mux__connectors"), "2",
+		"1 of 2 tools; 1 changed since the user approved it and cannot be called: run "
+		"`mcp-mux diff a__add` in a terminal");
 	router_reread_pins(ide.router);
 	ide_hear_nothing(&ide);
 	/* Nothing is approved any more, so what is seen is. */
