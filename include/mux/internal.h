@@ -218,8 +218,12 @@ void ide_set_level(
 /* Checks the reserved members of a modern request; false after an error was answered. */
 bool ide_check_modern(struct Router *router, const struct Incoming *incoming);
 /* Tells UP what it has to know of the IDE before it opens, and has it recall what is known of its server from earlier; its
- * lists go into the catalogs, where those of the first ones have been put already. */
-void ide_introduce(struct Router *router, struct Upstream *up);
+ * lists go into the catalogs, where those of the first ones have been put already. Whether anything was known. */
+bool ide_introduce(struct Router *router, struct Upstream *up);
+/* If upstreams are still to be opened, that is done in the next turn, or at once: a call goes to an upstream that knows in
+ * which era to begin. */
+void ide_open_soon(struct Router *router);
+void ide_open_now(struct Router *router);
 /* Puts what the first ones recalled into the catalogs: after the answer to the IDE's first message, but before any other
  * request is seen to. */
 void ide_place_lists(struct Router *router);

@@ -6,7 +6,12 @@
 
 #include <string.h>
 
-enum { DESCRIPTION_BYTES = 2048 };
+enum {
+	DESCRIPTION_BYTES = 2048,
+	/* Where the lists of all are known, the first of them is given before the work of opening begins; this long it waits
+	 * to be asked for. */
+	OPEN_LATER_MS = 50,
+};
 
 /* ---- what we are ---- */
 
@@ -136,13 +141,15 @@ static void place(struct Router *router, struct Upstream *up)
 	}
 }
 
-void ide_introduce(struct Router *router, struct Upstream *up)
+bool ide_introduce(struct Router *router, struct Upstream *up)
 {
 	if (router->revision)
 		upstream_offer_revision(up, router->revision);
 	upstream_set_client(up, router->opening_era, slice_of(router->capabilities));
-	if (upstream_recall(up, router->opening_era) && router->placed)
+	bool recalled = upstream_recall(up, router->opening_era);
+	if (recalled && router->placed)
 		place(router, up);
+	return recalled;
 }
 
 void ide_place_lists(struct Router *router)
@@ -171,9 +178,25 @@ void ide_open_upstreams(struct Router *router, enum Era era, struct Slice capabi
 	router->capabilities = slice_dup(capabilities);
 	router->opening_era = era;
 	router->opened_us = g_get_monotonic_time();
+	bool all_recalled = true;
 	for (guint i = 0; i < router->upstreams->len; i++)
-		ide_introduce(router, router->upstreams->pdata[i]);
-	loop_timer_start(router->loop, &router->open, 0, on_open, router);
+		all_recalled = ide_introduce(router, router->upstreams->pdata[i]) && all_recalled;
+	loop_timer_start(
+		router->loop, &router->open, all_recalled ? OPEN_LATER_MS : 0, on_open, router);
+}
+
+void ide_open_soon(struct Router *router)
+{
+	if (router->open.loop)
+		loop_timer_start(router->loop, &router->open, 0, on_open, router);
+}
+
+void ide_open_now(struct Router *router)
+{
+	if (!router->open.loop)
+		return;
+	loop_timer_stop(&router->open);
+	on_open(router);
 }
 
 /* ---- legacy (2025-11-25, "Lifecycle") ---- */

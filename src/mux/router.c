@@ -199,10 +199,14 @@ static void begin(struct Router *router, const struct Incoming *incoming)
 		return;
 	if (kind->take != ide_discover)
 		ide_place_lists(router);
+	if (kind->audited)
+		ide_open_now(router);
 	if (kind->inputs && incoming->era == ERA_MODERN && ask_state_is_ours(&incoming->params))
 		resume(request, incoming);
 	else
 		kind->take(request, &incoming->message, &incoming->params);
+	if (kind->take != ide_discover)
+		ide_open_soon(router);
 }
 
 static void handle_modern(struct Router *router, const struct Incoming *incoming)

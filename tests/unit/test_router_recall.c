@@ -100,6 +100,38 @@ static void the_first_answers_are_complete_though_nobody_answers(void **state)
 	ide_release(&ide);
 }
 
+static void servers_are_heard_after_the_first_list(void **state)
+{
+	(void)state;
+	struct Ide ide;
+	fill(&ide);
+	int64_t from_us = g_get_monotonic_time();
+	g_free(greet(&ide));
+	fixture_turn_for(&ide.fixture, 5);
+	bool heard = ide.peers[0].hits.length + ide.peers[1].hits.length > 0;
+	/* They are in the end, if nobody asks. */
+	assert_true(!heard || g_get_monotonic_time() - from_us > 40 * 1000);
+	g_autofree char *list = ide_list(&ide);
+	assert_has(list, "a__x");
+	serve_with_words(&ide, 0, "Words of a.", TOOL("x"));
+	serve_with_words(&ide, 1, "Words of b.", TOOL("y"));
+	ide_release(&ide);
+}
+
+static void a_call_does_not_wait_for_that(void **state)
+{
+	(void)state;
+	struct Ide ide;
+	fill(&ide);
+	g_free(greet(&ide));
+	ide_say(&ide, LEGACY("1", "tools/call", "\"name\":\"b__y\",\"arguments\":{}"));
+	/* In the IDE's own era, as always. */
+	serve_with_words(&ide, 1, "Words of b.", TOOL("y"));
+	hit_result(peer_await(&ide.peers[1], "tools/call"), "{\"content\":[]}");
+	g_free(ide_answer(&ide, "1"));
+	ide_release(&ide);
+}
+
 static void what_changed_meanwhile_is_told_after_the_first_list(void **state)
 {
 	(void)state;
@@ -286,6 +318,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		shelf_test(the_first_answers_are_complete_though_nobody_answers),
+		shelf_test(servers_are_heard_after_the_first_list),
+		shelf_test(a_call_does_not_wait_for_that),
 		shelf_test(what_changed_meanwhile_is_told_after_the_first_list),
 		shelf_test(nothing_is_told_to_an_ide_that_has_no_list),
 		shelf_test(one_without_a_file_is_waited_for),
