@@ -19,13 +19,15 @@ struct Configuration {
 	bool user_exists;
 	char *user_text; /* as read; "" where the file is missing */
 	size_t user_len;
+	bool user_gives_way; /* as config_parse_anew says */
 };
 
 /* Finds, checks and reads both files, parses them, and takes out the connectors whose allowed_users
  * leave this process's real user out. NULL with MUX_ERROR_CONFIG for every fault of a file, one that
  * cannot be read or must exist and does not among them. Blocks on file reads. */
 struct Configuration *configuration_load(const struct CliOptions *options, GError **error);
-/* The same of the administrator's file alone, beside the user's as LAST has it. */
+/* The same of the administrator's file alone, beside the user's as LAST has it, which gives way: only the administrator's own
+ * faults are any. */
 struct Configuration *configuration_load_admin(
 	const struct CliOptions *options, const struct Configuration *last, GError **error);
 /* Makes CURRENT say what FRESH (taken over) says, as config_adopt does. CURRENT's user_path stays where it is. */

@@ -134,6 +134,10 @@ struct ConfigSource {
  * expected` for anything that is not understood. */
 struct Config *config_parse(
 	const struct ConfigSource *admin, const struct ConfigSource *user, GError **error);
+/* The same for a USER that was good beside another ADMIN: so that it cannot keep off what the administrator says now, lines of
+ * it that contradict each other are left out and are no error. */
+struct Config *config_parse_anew(
+	const struct ConfigSource *admin, const struct ConfigSource *user, GError **error);
 void config_free(struct Config *config);
 MUX_AUTOPTR(Config, config_free)
 

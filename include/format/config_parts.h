@@ -137,6 +137,7 @@ struct ConfigFile {
 	const char *file; /* interned */
 	bool admin;
 	bool alone; /* there is no administrator's file */
+	bool gives_way; /* the user's, as config_parse_anew says */
 	struct IniFile *ini;
 	const struct IniEntry *mux_given[MUX_KEYS];
 	GPtrArray *mux_entries; /* const struct IniEntry, borrowed, in order */

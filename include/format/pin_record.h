@@ -4,7 +4,7 @@
  *     {"v":1,"servers":{"https://…":{"tools":{"NAME":{"approved":"2026-11-21T20:47:42.123Z","definition":{…}}}}}}
  *
  * A tool has `sha256` (of its canonical text, hexadecimal) in place of `definition` where that is longer than
- * PIN_DEFINITION_MAX, and `shown` (likewise, of another one) after a change was shown to a person. Members that this version
+ * PIN_DEFINITION_MAX or nests so deep that the file could not be read, and `shown` (likewise, of another one) after a change was shown to a person. Members that this version
  * does not know, and other servers, are kept as they are. */
 #ifndef MCP_MUX_FORMAT_PIN_RECORD_H
 #define MCP_MUX_FORMAT_PIN_RECORD_H
@@ -21,7 +21,7 @@ enum {
 struct PinnedTool {
 	char *name;
 	char *approved; /* RFC 3339 */
-	char *definition; /* canonical text; NULL: too long to be kept */
+	char *definition; /* canonical text; NULL: too long or too deep to be kept */
 	size_t definition_len;
 	char *sha256; /* of the canonical text; NULL where there is a definition */
 	char *shown; /* digest of the definition that was shown last and is not approved; NULL: none */

@@ -103,7 +103,9 @@ struct Config *configuration_parse_edited(
 {
 	const struct ConfigSource admin = {c->admin_path, {c->admin_text, c->admin_len}};
 	const struct ConfigSource user = {c->user_path, user_text};
-	return config_parse(c->admin_path ? &admin : NULL, &user, error);
+	const struct ConfigSource *above = c->admin_path ? &admin : NULL;
+	return c->user_gives_way ? config_parse_anew(above, &user, error)
+				 : config_parse(above, &user, error);
 }
 
 /* The names of the groups that USER is in by the system's databases; NULL-terminated. */
@@ -189,6 +191,7 @@ struct Configuration *configuration_load_admin(
 	c->user_text = slice_dup((struct Slice){last->user_text, last->user_len});
 	c->user_len = last->user_len;
 	c->user_exists = last->user_exists;
+	c->user_gives_way = true;
 	return parse(g_steal_pointer(&c), error);
 }
 
@@ -203,6 +206,7 @@ void configuration_adopt(
 	current->admin_text = g_steal_pointer(&fresh->admin_text);
 	current->admin_len = fresh->admin_len;
 	current->user_exists = fresh->user_exists;
+	current->user_gives_way = fresh->user_gives_way;
 	current->user_text = g_steal_pointer(&fresh->user_text);
 	current->user_len = fresh->user_len;
 	configuration_free(fresh);

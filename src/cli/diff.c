@@ -7,6 +7,13 @@
 /* Says that nothing of that name was seen, and whose tools could not be looked at. */
 static int say_not_found(const struct Survey *survey, const char *name)
 {
+	for (unsigned i = 0; i < survey->own->tools->len; i++) {
+		const struct Tool *own = survey->own->tools->pdata[i];
+		if (strcmp(own->name, name) != 0)
+			continue;
+		output_error("%s is mcp-mux's own: it is not compared with anything", name);
+		return CLI_FAILED;
+	}
 	output_error("no tool “%s” was seen", name);
 	for (unsigned i = 0; i < survey->entries->len; i++) {
 		const struct SurveyEntry *entry = survey->entries->pdata[i];
@@ -28,6 +35,23 @@ static int say_ambiguous(const struct Survey *survey, const char *name, const GP
 	}
 	output_error("“%s” is the name of several tools: %s", name, all->str);
 	return CLI_FAILED;
+}
+
+/* Whether NAME may be what another connector's tool is called, and only TOOL's own server calls TOOL so: the other one may be
+ * out of sight just now. */
+static bool is_anothers(const struct Survey *survey, const char *separator, const char *name,
+	const struct CatalogEntry *tool)
+{
+	for (unsigned i = 0; strcmp(tool->own, name) == 0 && i < survey->entries->len; i++) {
+		const struct SurveyEntry *entry = survey->entries->pdata[i];
+		const struct ConnectorConfig *connector = entry->connector;
+		g_autofree char *before = g_strconcat(connector->prefix, separator, NULL);
+		bool is_near = connector->native ? !entry->tools_known && connector->enabled
+						 : g_str_has_prefix(name, before);
+		if (connector != tool->connector && is_near)
+			return true;
+	}
+	return false;
 }
 
 /* The one of FOUND that is meant; NULL: it cannot be told. */
@@ -63,6 +87,10 @@ static const struct CatalogEntry *find(const struct Change *change, const char *
 	const struct MuxConfig *mux = &change->configuration->config->mux;
 	g_autoptr(GPtrArray) found = g_ptr_array_new();
 	survey_find(change->survey, mux->separator, name, found);
+	for (unsigned i = found->len; i-- > 0;) {
+		if (is_anothers(change->survey, mux->separator, name, found->pdata[i]))
+			g_ptr_array_remove_index(found, i);
+	}
 	const struct CatalogEntry *tool = pick(change->survey, name, found);
 	if (!tool)
 		*status = found->len == 0 ? say_not_found(change->survey, name)
@@ -114,8 +142,8 @@ void change_print(const struct Change *change, struct Output *output)
 		change->approved ? change->approved : "never before");
 	if (change->approved && !change->kept)
 		output_line(output, STYLE_WARNING,
-			"  what was approved was too long to be kept; this is all of it as it is "
-			"now");
+			"  what was approved was too long or too deep to be kept; this is all of "
+			"it as it is now");
 	for (unsigned i = 0; i < change->lines->len; i++) {
 		const char *line = change->lines->pdata[i];
 		output_line(output, style_of(line), "%s", line);

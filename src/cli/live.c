@@ -59,11 +59,13 @@ static bool is_doubtful(const struct Configuration *fresh, const struct Configur
 		       current->admin_len);
 }
 
-/* Also what only a start would find. Takes C over. */
-static struct Configuration *usable(struct Configuration *c, GError **error)
+/* Also what only a start would find. Of what is in use already (KNOWN, may be NULL) it does not count. Takes C over. */
+static struct Configuration *usable(
+	struct Configuration *c, const struct Configuration *known, GError **error)
 {
 	const char *ca_file = c ? c->config->mux.ca_file : NULL;
-	if (!ca_file || !*ca_file || http_check_ca_file(ca_file, error))
+	bool is_known = known && g_strcmp0(ca_file, known->config->mux.ca_file) == 0;
+	if (!ca_file || !*ca_file || is_known || http_check_ca_file(ca_file, error))
 		return c;
 	configuration_free(c);
 	return NULL;
@@ -107,7 +109,8 @@ static void on_doubt_over(void *user)
 static void look(struct Live *live, bool believe)
 {
 	g_autoptr(GError) error = NULL;
-	struct Configuration *fresh = usable(configuration_load(live->options, &error), &error);
+	struct Configuration *fresh =
+		usable(configuration_load(live->options, &error), NULL, &error);
 	if (!believe && (!fresh || is_doubtful(fresh, live->current))) {
 		/* Its end stands, so that somebody who writes for ever cannot keep it off. */
 		if (!live->doubt.loop)
@@ -120,7 +123,8 @@ static void look(struct Live *live, bool believe)
 		say_mended(live);
 	} else {
 		say_fault(live, error);
-		fresh = usable(configuration_load_admin(live->options, live->current, NULL), NULL);
+		fresh = usable(configuration_load_admin(live->options, live->current, NULL),
+			live->current, NULL);
 	}
 	if (!fresh || (is_same_admin(fresh, live->current) && is_same_user(fresh, live->current))) {
 		configuration_free(fresh);
@@ -171,12 +175,24 @@ void live_free(struct Live *live)
 
 /* ---- notes ---- */
 
+/* Bytes of a note's text without the place in the other file that may end it: lines move with every edit. */
+static size_t gist(const char *text)
+{
+	const char *place = g_str_has_suffix(text, ")") ? strrchr(text, '(') : NULL;
+	return place ? (size_t)(place - text) : strlen(text);
+}
+
+static bool is_same_note(const struct ConfigNote *a, const struct ConfigNote *b)
+{
+	return slice_eq((struct Slice){a->text, gist(a->text)},
+		       (struct Slice){b->text, gist(b->text)}) &&
+	       g_strcmp0(a->place.file, b->place.file) == 0;
+}
+
 static bool has_note(const struct Config *config, const struct ConfigNote *wanted)
 {
 	for (guint i = 0; config && i < config->notes->len; i++) {
-		const struct ConfigNote *note = config->notes->pdata[i];
-		if (strcmp(note->text, wanted->text) == 0 &&
-			g_strcmp0(note->place.file, wanted->place.file) == 0)
+		if (is_same_note(config->notes->pdata[i], wanted))
 			return true;
 	}
 	return false;

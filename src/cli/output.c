@@ -96,7 +96,7 @@ bool output_flush(struct Output *output)
  * counts as harmful besides. */
 static bool needs_escape(gunichar c)
 {
-	return (c >= 0x7f && c < 0xa0) || c == 0x200e || c == 0x200f || c == 0x2028 ||
+	return (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f || c == 0x2028 ||
 	       c == 0x2029 || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
 }
 

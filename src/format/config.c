@@ -136,8 +136,8 @@ static struct ConfigFile *read_source(
 	return config_file_read(file, source->text, admin, !config->has_admin, error);
 }
 
-struct Config *config_parse(
-	const struct ConfigSource *admin, const struct ConfigSource *user, GError **error)
+static struct Config *parse(const struct ConfigSource *admin, const struct ConfigSource *user,
+	bool user_gives_way, GError **error)
 {
 	g_autoptr(Config) config = g_new0(struct Config, 1);
 	mux_config_init(&config->mux);
@@ -152,9 +152,23 @@ struct Config *config_parse(
 	g_autoptr(ConfigFile) user_file = read_source(config, user, false, error);
 	if (user && !user_file)
 		return NULL;
+	if (user_file)
+		user_file->gives_way = user_gives_way && admin_file;
 	if (!config_merge(config, admin_file, user_file, error))
 		return NULL;
 	return g_steal_pointer(&config);
+}
+
+struct Config *config_parse(
+	const struct ConfigSource *admin, const struct ConfigSource *user, GError **error)
+{
+	return parse(admin, user, false, error);
+}
+
+struct Config *config_parse_anew(
+	const struct ConfigSource *admin, const struct ConfigSource *user, GError **error)
+{
+	return parse(admin, user, true, error);
 }
 
 struct ConnectorConfig *config_find(const struct Config *config, const char *name)

@@ -117,7 +117,10 @@ static bool merge_mux_of_user(struct Merge *merge, GError **error)
 		if (!merge_user_mux(merge, key, error))
 			return false;
 	}
-	return config_check_mux(merge->config, merge->places, error);
+	/* Both lines of a pair can be obeyed: of two limits the lower one counts. */
+	bool gives_way = merge->user->gives_way;
+	return config_check_mux(merge->config, merge->places, gives_way ? NULL : error) ||
+	       gives_way;
 }
 
 static void swap_text(char **a, char **b)
@@ -298,17 +301,18 @@ static bool add_own(struct Merge *merge, struct ConnectorSection *section, GErro
 		return true;
 	}
 	if (!connector->url)
-		return ini_fail(error, connector->place.file, connector->place.line,
-			"[%s%s] has no url, and the administrator's file does not define it; "
-			"expected url = https://…",
-			connector->native ? "" : "connector:", connector->name);
+		return merge->user->gives_way ||
+		       ini_fail(error, connector->place.file, connector->place.line,
+			       "[%s%s] has no url, and the administrator's file does not define "
+			       "it; expected url = https://…",
+			       connector->native ? "" : "connector:", connector->name);
 	if (connector->allowed_users) {
 		config_note(config, connector->allowed_users_place,
 			"allowed_users has no effect: only the administrator's file can say it");
 		g_clear_pointer(&connector->allowed_users, g_ptr_array_unref);
 	}
-	if (!config_check_connector(merge->user, section, error))
-		return false;
+	if (!config_check_connector(merge->user, section, merge->user->gives_way ? NULL : error))
+		return merge->user->gives_way;
 	add_connector(config, section);
 	return true;
 }
@@ -357,24 +361,27 @@ static void give_way(struct Merge *merge, guint index, const char *why, struct P
 		g_ptr_array_remove_index(config->connectors, index);
 }
 
-/* Makes the user's prefix of the connector at INDEX give way where it clashes with what the administrator says. */
+/* Makes the user's prefix of the connector at INDEX give way where it clashes with what the administrator says; in a file
+ * that gives way, also with another line of the user's. */
 static bool settle_prefix(struct Merge *merge, guint index)
 {
 	const struct Config *config = merge->config;
 	const struct ConnectorConfig *connector = config->connectors->pdata[index];
 	struct Place separator = merge->places[MUX_SEPARATOR];
+	bool gives_way = merge->user->gives_way;
 	if (!config_is_users(config, connector->prefix_place))
 		return false;
-	if (separator.file && !config_is_users(config, separator) &&
+	if ((gives_way || (separator.file && !config_is_users(config, separator))) &&
 		config_prefix_holds_separator(config, connector)) {
 		g_autofree char *why =
 			g_strdup_printf("holds the separator %s", config->mux.separator);
-		give_way(merge, index, why, separator);
+		give_way(merge, index, why, separator.file ? separator : connector->place);
 		return true;
 	}
 	for (guint i = 0; i < config->connectors->len; i++) {
 		const struct ConnectorConfig *other = config->connectors->pdata[i];
-		if (config_is_users(config, other->prefix_place) ||
+		bool is_users = config_is_users(config, other->prefix_place);
+		if (i == index || (is_users && !(gives_way && i < index)) ||
 			strcmp(other->prefix, connector->prefix) != 0)
 			continue;
 		g_autofree char *why = g_strdup_printf("is that of %s", other->name);
@@ -479,5 +486,7 @@ bool config_merge(
 		return false;
 	settle_names(&merge);
 	merge_toggles(&merge);
-	return config_check_names(config, merge.places, error);
+	/* What settling leaves are names that are too long for their prefix, which can be cut. */
+	return config_check_names(config, merge.places, user->gives_way ? NULL : error) ||
+	       user->gives_way;
 }

@@ -14,6 +14,7 @@ enum {
 	TIME_BYTES_MAX = 40,
 	TOOL_BYTES = 400, /* of one tool, name and definition apart, at most */
 	SLACK_BYTES = 4096, /* of what stands around the tools */
+	DEPTH_AROUND = 5, /* objects that a definition stands in */
 };
 
 struct PinRecord {
@@ -326,17 +327,51 @@ bool pin_record_matches(const struct PinnedTool *tool, struct Slice canonical)
 	return strcmp(tool->sha256, hex) == 0;
 }
 
+/* Of TOOL in a file: at most, and at least. */
+static size_t most_bytes(const struct PinnedTool *tool)
+{
+	return TOOL_BYTES + 6 * strlen(tool->name) + strlen(tool->unknown) + tool->definition_len;
+}
+
+static size_t least_bytes(const struct PinnedTool *tool)
+{
+	return tool ? strlen(tool->name) + strlen(tool->unknown) + tool->definition_len : 0;
+}
+
 /* TOOL is taken over if there is room for it. */
 static bool put(struct PinRecord *record, struct PinnedTool *tool)
 {
-	size_t bytes = TOOL_BYTES + 6 * strlen(tool->name) + strlen(tool->unknown) +
-		       (tool->definition ? tool->definition_len : 0);
-	if (record->bytes + bytes > PIN_RECORD_MAX) {
+	size_t bytes =
+		record->bytes - least_bytes(pin_record_find(record, tool->name)) + most_bytes(tool);
+	if (bytes > PIN_RECORD_MAX) {
 		tool_free(tool);
 		return false;
 	}
-	record->bytes += bytes;
+	record->bytes = bytes;
 	g_hash_table_replace(record->tools, tool->name, tool);
+	return true;
+}
+
+/* Whether a file with DEFINITION, a server's text, in it can be read again. */
+static bool can_be_kept(struct Slice definition)
+{
+	unsigned depth = 0;
+	bool is_string = false;
+	if (definition.len > PIN_DEFINITION_MAX)
+		return false;
+	for (size_t i = 0; i < definition.len; i++) {
+		char c = definition.data[i];
+		if (c == '"')
+			is_string = !is_string;
+		else if (is_string && c == '\\')
+			i++;
+		else if (!is_string && (c == '{' || c == '['))
+			depth++;
+		else if (!is_string && (c == '}' || c == ']'))
+			depth--;
+		if (depth > JSON_MAX_DEPTH - DEPTH_AROUND)
+			return false;
+	}
 	return true;
 }
 
@@ -348,7 +383,7 @@ bool pin_record_put(
 	tool->name = g_strdup(name);
 	tool->approved = g_strdup(approved);
 	tool->unknown = g_strdup(old ? old->unknown : "");
-	if (canonical.len <= PIN_DEFINITION_MAX) {
+	if (can_be_kept(canonical)) {
 		tool->definition = slice_dup(canonical);
 		tool->definition_len = canonical.len;
 	} else {

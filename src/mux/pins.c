@@ -7,7 +7,8 @@
  *
  * The files are the person's, but others may have damaged them. One that is no file of pins, or that somebody else could
  * write, is as good as none, and is set aside under the lock, before the first writing. One of a newer version is left
- * alone, and nothing is known then: with pin_tools = block what nobody can vouch for is hidden.
+ * alone, and so is one that cannot be read now or lies where others may write. Nothing is known then: with
+ * pin_tools = block what nobody can vouch for is hidden.
  *
  * Definitions are a server's: they are compared as canonical texts, and a file never grows beyond PIN_RECORD_MAX. What does
  * not fit cannot be pinned and is treated like what nobody can vouch for. */
@@ -29,6 +30,10 @@ enum {
 	RETRY_MS = 40,
 	LAST_TRY_MS = 200,
 	LOCK_MS = 30000, /* of commands */
+	SMALL_BYTES = 1024 * 1024, /* a file up to that is written whenever it has to be, */
+	BYTES_PER_S =
+		512 *
+		1024, /* a larger one, which only a strange server needs, so much on average */
 };
 
 /* The pins of one connector at one URL. */
@@ -43,6 +48,7 @@ struct PinFile {
 	char *trouble; /* why nothing is known, and nothing may be written; NULL: it is not so */
 	bool trouble_told;
 	bool full_told;
+	gint64 due_us; /* monotonic: not written before that */
 	GHashTable *fresh; /* names of tools in RECORD that are not in the file */
 	GHashTable *told; /* name of a changed tool to the digest that was said to be so */
 };
@@ -131,21 +137,51 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
+/* Links are not followed: none of ours is one. */
 static void look(const struct PinFile *file, struct stat *out)
 {
-	if (stat(file->path, out) < 0)
+	if (lstat(file->path, out) < 0)
 		*out = (struct stat){0};
 }
 
-/* Why a file that is there cannot be one of ours; NULL: it can. */
+/* Why what is there cannot be a file of ours; NULL: it can. */
 static const char *find_foreign(const struct stat *status)
 {
 	if (status->st_uid != geteuid())
 		return "it belongs to somebody else";
+	if (!S_ISREG(status->st_mode))
+		return "it is no regular file";
 	return status->st_mode & (S_IWGRP | S_IWOTH) ? "others may write to it" : NULL;
 }
 
-/* The file as it is now; an empty record and DAMAGE or TROUBLE where it cannot be used. */
+/* Whether there is certainly nothing. */
+static bool is_absent(const struct PinFile *file)
+{
+	struct stat status;
+	return lstat(file->path, &status) < 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+/* Whether others may put something else in the place of FILE, or take it away. */
+static bool is_exposed(const struct PinFile *file)
+{
+	struct stat around;
+	g_autofree char *directory = g_path_get_dirname(file->path);
+	if (stat(directory, &around) < 0)
+		return false; /* nothing is there yet, or the file cannot be read either */
+	return S_ISDIR(around.st_mode) &&
+	       (around.st_uid != geteuid() || (around.st_mode & (S_IWGRP | S_IWOTH)) != 0);
+}
+
+/* ERROR without the path, which is said beside it. */
+static char *reason_of(const struct PinFile *file, const GError *error)
+{
+	g_autofree char *before = g_strconcat(file->path, ": ", NULL);
+	bool is_named = g_str_has_prefix(error->message, before);
+	return g_strdup(error->message + (is_named ? strlen(before) : 0));
+}
+
+/* The file as it is now; an empty record and DAMAGE or TROUBLE where it cannot be used. That it cannot be read now does not
+ * prove that it is damaged. */
 static struct PinRecord *read_record(struct PinFile *file)
 {
 	g_autoptr(GError) error = NULL;
@@ -153,10 +189,12 @@ static struct PinRecord *read_record(struct PinFile *file)
 	g_clear_pointer(&file->damage, g_free);
 	g_clear_pointer(&file->trouble, g_free);
 	const char *foreign = file->seen.st_ino ? find_foreign(&file->seen) : NULL;
-	if (foreign) {
+	if (is_exposed(file))
+		file->trouble = g_strdup("others may write to its directory");
+	else if (foreign)
 		file->damage = g_strdup(foreign);
+	if (file->trouble || file->damage)
 		return pin_record_new(file->url);
-	}
 	g_autofree char *text = file_read(file->path, PIN_RECORD_MAX, &len, &error);
 	if (!text && g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
 		return pin_record_new(file->url);
@@ -165,10 +203,11 @@ static struct PinRecord *read_record(struct PinFile *file)
 		record = pin_record_parse((struct Slice){text, len}, file->url, &error);
 	if (record)
 		return record;
-	if (g_error_matches(error, MUX_ERROR, MUX_ERROR_FAILED))
-		file->trouble = g_strdup(error->message);
+	bool is_unreadable = g_error_matches(error, MUX_ERROR, MUX_ERROR_IO) && !is_absent(file);
+	if (is_unreadable || g_error_matches(error, MUX_ERROR, MUX_ERROR_FAILED))
+		file->trouble = reason_of(file, error);
 	else
-		file->damage = g_strdup(error->message);
+		file->damage = reason_of(file, error);
 	return pin_record_new(file->url);
 }
 
@@ -199,7 +238,10 @@ static void reload(struct Pins *pins, struct PinFile *file)
 		pins->generation++;
 	file->seen = now;
 	file->was_read = true;
+	bool had_trouble = file->trouble != NULL;
 	struct PinRecord *record = read_record(file);
+	if (had_trouble != (file->trouble != NULL))
+		pins->generation++;
 	if (file->record)
 		merge(pins, file, record);
 	pin_record_free(file->record);
@@ -235,7 +277,7 @@ void pins_reread(struct Pins *pins)
 		struct PinFile *file = value;
 		struct stat now;
 		look(file, &now);
-		if (file->was_read && !is_same_file(&now, &file->seen))
+		if (file->was_read && (file->trouble || !is_same_file(&now, &file->seen)))
 			reload(pins, file);
 	}
 }
@@ -405,8 +447,15 @@ static bool has_fresh(const struct PinFile *file)
 	return g_hash_table_size(file->fresh) > 0;
 }
 
-/* Writes all that is new; called under the lock. */
-static void write_fresh(struct Pins *pins)
+/* A server that lists another new tool every second does not have all of a large file written every second. */
+static void rest(struct PinFile *file)
+{
+	gint64 bytes = file->seen.st_size > SMALL_BYTES ? file->seen.st_size : 0;
+	file->due_us = g_get_monotonic_time() + bytes * G_USEC_PER_SEC / BYTES_PER_S;
+}
+
+/* Writes all that is new and due by NOW_US; called under the lock. */
+static void write_fresh(struct Pins *pins, gint64 now_us)
 {
 	GHashTableIter iter;
 	void *value;
@@ -414,11 +463,15 @@ static void write_fresh(struct Pins *pins)
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
 		struct PinFile *file = value;
 		g_autoptr(GError) error = NULL;
-		if (!has_fresh(file))
+		if (!has_fresh(file) || file->due_us > now_us)
 			continue;
 		reload(pins, file);
-		if (file->trouble || !has_fresh(file) || write_file(file, false, &error))
+		if (file->trouble || !has_fresh(file))
 			continue;
+		if (write_file(file, false, &error)) {
+			rest(file);
+			continue;
+		}
 		if (!pins->failure_told)
 			log_warning(file->connector,
 				"the definitions of its tools cannot be written down, so that a "
@@ -441,16 +494,19 @@ static void forget_records(struct Pins *pins)
 	}
 }
 
-static bool any_fresh(struct Pins *pins)
+/* When the first file that has something new is due, of those that are at FROM_US or later; G_MAXINT64: there is none. */
+static gint64 find_due(struct Pins *pins, gint64 from_us)
 {
 	GHashTableIter iter;
 	void *value;
+	gint64 due_us = G_MAXINT64;
 	g_hash_table_iter_init(&iter, pins->files);
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
-		if (has_fresh(value))
-			return true;
+		const struct PinFile *file = value;
+		if (has_fresh(file) && file->due_us >= from_us)
+			due_us = MIN(due_us, file->due_us);
 	}
-	return false;
+	return due_us;
 }
 
 static gboolean on_retry(void *user)
@@ -461,24 +517,33 @@ static gboolean on_retry(void *user)
 	return G_SOURCE_REMOVE;
 }
 
+/* Writes what is due, or has it tried again soon. */
+static void keep_due(struct Pins *pins, gint64 now_us)
+{
+	gint64 holder = 0;
+	g_autoptr(GError) error = NULL;
+	g_autofree char *path = lock_path();
+	g_autoptr(FileLock) lock = file_try_lock(path, &holder, &error);
+	if (lock)
+		write_fresh(pins, now_us);
+	else if (!error)
+		pins->retry = g_timeout_add(RETRY_MS, on_retry, pins);
+	else if (!pins->failure_told)
+		log_warning(NULL, "pins of tools cannot be written: %s", error->message);
+	pins->failure_told |= error != NULL;
+}
+
 bool pins_keep(struct Pins *pins)
 {
 	if (!pins)
 		return false;
 	unsigned before = pins->generation;
-	if (any_fresh(pins) && !pins->retry) {
-		gint64 holder = 0;
-		g_autoptr(GError) error = NULL;
-		g_autofree char *path = lock_path();
-		g_autoptr(FileLock) lock = file_try_lock(path, &holder, &error);
-		if (lock)
-			write_fresh(pins);
-		else if (!error)
-			pins->retry = g_timeout_add(RETRY_MS, on_retry, pins);
-		else if (!pins->failure_told)
-			log_warning(NULL, "pins of tools cannot be written: %s", error->message);
-		pins->failure_told |= error != NULL;
-	}
+	gint64 now_us = g_get_monotonic_time();
+	if (!pins->retry && find_due(pins, 0) <= now_us)
+		keep_due(pins, now_us);
+	gint64 next_us = find_due(pins, now_us + 1);
+	if (!pins->retry && next_us < G_MAXINT64)
+		pins->retry = g_timeout_add((guint)((next_us - now_us) / 1000 + 1), on_retry, pins);
 	forget_records(pins);
 	return pins->generation != before;
 }
@@ -489,12 +554,12 @@ void pins_free(struct Pins *pins)
 		return;
 	if (pins->retry)
 		g_source_remove(pins->retry);
-	if (any_fresh(pins)) {
+	if (find_due(pins, 0) < G_MAXINT64) {
 		g_autoptr(GError) error = NULL;
 		g_autofree char *path = lock_path();
 		g_autoptr(FileLock) lock = file_lock(path, LAST_TRY_MS, &error);
 		if (lock)
-			write_fresh(pins);
+			write_fresh(pins, G_MAXINT64);
 		else
 			log_warning(NULL, "new tools are not pinned: %s", error->message);
 	}

@@ -52,10 +52,12 @@ static void check_connector(const struct Config *config, guint index)
 	}
 }
 
-static struct Config *parse(const struct ConfigSource *admin, const struct ConfigSource *user)
+static struct Config *parse_by(struct Config *(*how)(const struct ConfigSource *admin,
+				       const struct ConfigSource *user, GError **error),
+	const struct ConfigSource *admin, const struct ConfigSource *user)
 {
 	g_autoptr(GError) error = NULL;
-	struct Config *config = config_parse(admin, user, &error);
+	struct Config *config = how(admin, user, &error);
 	if (!config) {
 		g_assert_true(g_error_matches(error, MUX_ERROR, MUX_ERROR_CONFIG));
 		g_assert_true(g_str_has_prefix(error->message, "admin:") ||
@@ -72,6 +74,11 @@ static struct Config *parse(const struct ConfigSource *admin, const struct Confi
 		g_assert_cmpstr(note->place.file, ==, "user");
 	}
 	return config;
+}
+
+static struct Config *parse(const struct ConfigSource *admin, const struct ConfigSource *user)
+{
+	return parse_by(config_parse, admin, user);
 }
 
 /* WHOLE is what ADMIN gives alone, MERGED with a user's file. */
@@ -142,6 +149,25 @@ static void check_adoption(const struct ConfigSource *admin, const struct Config
 	check_adopted(current, again);
 }
 
+/* Beside any other administrator's file USER, which was good beside one, holds nothing off. */
+static void check_anew(const struct ConfigSource *admin, const struct ConfigSource *user)
+{
+	const struct ConfigSource admins[] = {
+		*admin, {"admin", SLICE("")}, {"admin", SLICE("[mux]\nuser_connectors = on\n")}};
+	bool was_good = false;
+	for (size_t i = 0; i < G_N_ELEMENTS(admins); i++) {
+		g_autoptr(Config) merged = parse(&admins[i], user);
+		was_good = was_good || merged;
+	}
+	for (size_t i = 0; was_good && i < G_N_ELEMENTS(admins); i++) {
+		g_autoptr(Config) whole = parse(&admins[i], NULL);
+		g_autoptr(Config) anew = parse_by(config_parse_anew, &admins[i], user);
+		g_assert_true(!whole == !anew);
+		if (anew)
+			check_narrower(whole, anew);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	g_autofree char *copy = g_memdup2(data, size);
@@ -161,6 +187,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	g_assert_true(!merged || whole); /* the administrator's file stands by itself */
 	if (merged)
 		check_narrower(whole, merged);
+	check_anew(&admin, &second);
 	struct Config *own = parse(NULL, &second);
 	if (merged && own)
 		check_adoption(&admin, &second, merged, own);

@@ -195,6 +195,40 @@ test('edits of the administrator\'s file', async t => {
 	assert.equal(count(team.raw.mux.stderr, 'stays in use'), 1, team.raw.mux.stderr);
 });
 
+test('nothing that stands in the user\'s file holds the administrator\'s edits off', async t => {
+	const [one, two] = await pair(t);
+	const both = (...mux) => `[mux]\nuser_connectors = on\n${mux.join('\n')}\n${connector('one', one.url, 'allowed_tools = @all')}`;
+	const narrower = (...mux) => `[mux]\nuser_connectors = on\n${mux.join('\n')}\n${connector('one', one.url, 'allowed_tools = a')}`;
+	const added = connector('two', two.url, 'allowed_tools = c');
+	const ca = tempDir(t);
+	execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=ca',
+		'-keyout', join(ca, 'key.pem'), '-out', join(ca, 'good.pem')], { stdio: 'ignore' });
+	for (const { lines, first = both(), then = narrower(), wanted, meanwhile = () => {} } of [
+		// Once the administrator does not define the connector, it has no url; or one that nobody may use.
+		{ lines: '[connector:two]\ntitle = x\n', first: both() + added, wanted: ['one__a'] },
+		{ lines: '[connector:two]\nurl = http://elsewhere.example/\nauth = oauth\n', first: both() + added, wanted: ['one__a'] },
+		// Prefixes that clash once the administrator defines both, or says less of the separator, or of names.
+		{ lines: '[connector:one]\nprefix = z\n[connector:two]\nprefix = z\n', first: `${both()}`.replace('user_connectors = on', ''),
+			then: narrower().replace('user_connectors = on', '') + added, wanted: ['z__a', 'two__c'] },
+		{ lines: '[connector:one]\nprefix = o__e\n', first: both('separator = -'), wanted: ['one__a'] },
+		{ lines: '[mux]\ncall_timeout = 60\ncall_limit = 30\n', first: both('call_timeout = 20'), wanted: ['one__a'] },
+		// What was good at the start and is not any more.
+		{ lines: `[mux]\nca_file = ${ca}/ca.pem\n`, wanted: ['one__a'], meanwhile: () => writeFileSync(join(ca, 'ca.pem'), 'none') },
+	]) {
+		writeFileSync(join(ca, 'ca.pem'), readFileSync(join(ca, 'good.pem')));
+		const files = writeIni(t, lines);
+		const admin = join(files.home, 'admin.ini');
+		writeFileSync(admin, first);
+		const seat = await Seat.take(t, 'raw', files, { env: { MCP_MUX_ADMIN_CONFIG: admin } });
+		await until(async () => (await seat.names()).length >= 2, () => `the tools beside ${lines}: ${seat.mux.stderr}`);
+		meanwhile();
+		save(admin, then);
+		let seen;
+		await until(async () => same(seen = await seat.names(), wanted), () => `${wanted}, not ${seen}, beside ${lines}: ${seat.mux.stderr}`, 2 * SOON);
+		await seat.mux.close();
+	}
+});
+
 test('what cannot be used changes nothing, and is said once', async t => {
 	const [one] = await pair(t);
 	const good = connector('one', one.url);

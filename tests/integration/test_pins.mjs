@@ -263,6 +263,27 @@ test('names that are not known or not clear', async t => {
 	assert.match(unclear.stderr, /“fetch” is the name of several tools: wiki__fetch, team__fetch/);
 });
 
+test('what a server calls as another one\'s tool is called is not taken for it', async t => {
+	const wiki = await Scripted.start(t, { tools: [before] });
+	const team = await Scripted.start(t, { tools: [tool('wiki__fetch'), tool('search')] });
+	const native = await Scripted.start(t, { tools: [tool('search')] });
+	const files = writeIni(t, connector('native', native.url) + connector('wiki', wiki.url) + connector('team', team.url));
+	for (const one of [wiki, native]) one.on = { '*': exchange => exchange.end(503) };
+	for (const command of ['diff', 'approve']) {
+		for (const [name, whose] of [['wiki__fetch', 'wiki'], ['search', 'native']]) {
+			const { status, stdout, stderr } = await cli(files, [command, name]);
+			assert.equal(status, 1, stdout);
+			assert.match(stderr, new RegExp(`no tool “${name}” was seen\n[^]*the tools of ${whose} are not known`));
+		}
+	}
+	assert.match((await cli(files, ['approve', 'team__search'])).stdout, /tool search of team /);
+	native.on = {};
+	wiki.on = {};
+	wiki.tools = [other];
+	assert.match((await cli(files, ['approve', 'wiki__fetch'])).stderr, /no tool “wiki__fetch” was seen/);
+	assert.match((await cli(files, ['approve', 'team__wiki__fetch'])).stdout, /tool wiki__fetch of team /);
+});
+
 test('hidden characters are visible in a difference, and none reaches the terminal', async t => {
 	const wiki = await Scripted.start(t, { tools: [before] });
 	const files = ini(t, wiki.url, 'warn');
@@ -291,6 +312,21 @@ test('a damaged file of pins is set aside and begun anew, once', async t => {
 	const { status, stderr } = await cli(files, ['diff', 'fetch']);
 	assert.equal(status, 1);
 	assert.match(stderr, /what was approved of wiki is not known: no file of pins/);
+});
+
+test('no definition makes the file unreadable, however deep it is', async t => {
+	const deep = levels => `{"name":"deep","inputSchema":{"type":"object","x":${'['.repeat(levels)}${']'.repeat(levels)}}}`;
+	for (const levels of [500, 501, 502, 503, 504, 505, 506, 507]) {
+		const wiki = await Scripted.start(t, { tools: `[${JSON.stringify(before)},${deep(levels)}]` });
+		const files = ini(t, wiki.url, 'block');
+		const mux = await opened(t, files, levels < 508 ? 'wiki__deep wiki__fetch' : '');
+		await until(() => existsSync(pins(files)), 'the pins');
+		await mux.close();
+		wiki.tools = `[${JSON.stringify(after)},${deep(levels)}]`;
+		const again = await opened(t, files, 'wiki__deep');
+		await again.close();
+		assert.doesNotMatch(again.stderr, /begun anew/);
+	}
 });
 
 test('a file of a newer version is left alone: nothing in it can vouch for a tool', async t => {

@@ -5,7 +5,9 @@
 #include "mux/pins.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { SOON_MS = 1000, QUIET_MS = 450 };
 
@@ -269,15 +271,53 @@ static struct Config *parse(const char *text)
 	return config;
 }
 
+/* What is logged of CONFIG's notes after KNOWN was in use; for g_free. */
+static char *logged_notes(const struct Config *config, const struct Config *known)
+{
+	char text[1024] = "";
+	int kept = dup(STDERR_FILENO);
+	int file = memfd_create("log", MFD_CLOEXEC);
+	assert_true(kept >= 0 && file >= 0);
+	assert_int_equal(dup2(file, STDERR_FILENO), STDERR_FILENO);
+	live_log_notes(config, known);
+	assert_int_equal(dup2(kept, STDERR_FILENO), STDERR_FILENO);
+	assert_true(pread(file, text, sizeof(text) - 1, 0) >= 0);
+	close(kept);
+	close(file);
+	return g_strdup(text);
+}
+
+static struct Config *parse_both(const char *admin_text, const char *user_text)
+{
+	const struct ConfigSource admin = {"admin.ini", slice_of(admin_text)};
+	const struct ConfigSource user = {"user.ini", slice_of(user_text)};
+	struct Config *config = config_parse(&admin, &user, NULL);
+	assert_non_null(config);
+	return config;
+}
+
 static void notes_are_said_once(void **state)
 {
 	(void)state;
-	const struct ConfigSource admin = {"admin.ini", SLICE(WIKI)};
-	const struct ConfigSource user = {"user.ini", SLICE("[tools:nobody]\nx = off\n")};
-	g_autoptr(Config) config = config_parse(&admin, &user, NULL);
-	assert_non_null(config);
-	live_log_notes(config, NULL);
-	live_log_notes(config, config);
+	static const char user[] = "[connector:wiki]\ntitle = Mine\n[tools:nobody]\nx = off\n";
+	static const char title[] = "mcp-mux: warning user.ini:2: title has no effect: the "
+				    "administrator's file defines this connector (admin.ini:1)\n";
+	static const char nobody[] = "mcp-mux: warning user.ini:3: [tools:nobody] has no effect: "
+				     "there is no such connector\n";
+	g_autoptr(Config) config = parse_both(WIKI, user);
+	g_autofree char *first = logged_notes(config, NULL);
+	g_autofree char *all = g_strconcat(title, nobody, NULL);
+	assert_string_equal(first, all);
+	g_autofree char *again = logged_notes(config, config);
+	assert_string_equal(again, "");
+	/* Lines that moved make no new note, in either file. */
+	g_autoptr(Config) moved = parse_both("\n\n" WIKI, "\n[connector:wiki]\ntitle = Mine\n"
+							  "[tools:nobody]\nx = off\n");
+	g_autofree char *nothing = logged_notes(moved, config);
+	assert_string_equal(nothing, "");
+	g_autoptr(Config) less = parse_both(WIKI, "[connector:wiki]\ntitle = Mine\n");
+	g_autofree char *new = logged_notes(config, less);
+	assert_string_equal(new, nobody);
 }
 
 static void changes_are_lines_of_the_audit_log(void **state)

@@ -319,6 +319,67 @@ static void the_administrators_file_is_judged_without_the_users(void **state)
 		"expected only one of the two (the other is admin.ini:2)");
 }
 
+/* Files of which each is good by itself, and every user's beside some administrator's. */
+static void a_users_file_keeps_off_nothing_that_the_administrator_says(void **state)
+{
+	static const char *const admins[] = {
+		"",
+		"[mux]\nuser_connectors = on\n",
+		"[mux]\nuser_connectors = on\nseparator = -\n[connector:a]\nurl = https://a/\n",
+		"[mux]\nseparator = --\ncall_timeout = 20\nmax_tool_name = 64\n" AB,
+		AB "enabled = off\n[native]\nurl = https://n/\n",
+		"[mux]\naudit = off\nuser_connectors = on\n[connector:a]\nurl = https://a/\n"
+		"auth = none\nprefix = z\n",
+	};
+	static const char *const users[] = {
+		"[connector:a]\ntitle = t\n",
+		"[connector:a]\nurl = http://a/\nauth = oauth\n",
+		"[connector:a]\nurl = https://a/\nauth = none\nscope = s\n[tools:a]\nx = off\n",
+		"[connector:a]\nprefix = x\n[connector:b-c]\nprefix = x\n",
+		"[connector:a]\nprefix = x__y\n[connector:b-c]\nprefix = x-y\n",
+		"[connector:b-c]\nprefix = a\nurl = https://b/\n[connector:a]\nurl = https://a/\n",
+		"[mux]\ncall_timeout = 60\ncall_limit = 30\n",
+		"[mux]\nmax_tool_name = 16\n[connector:a]\nprefix = abcdefghijklmnopq\n",
+		"[mux]\nseparator = -\n[connector:a]\nprefix = x-y\n[connector:b-c]\nprefix = z\n",
+		"[mux]\naudit = on\naudit_syslog = on\n[native]\ntitle = t\n",
+	};
+	(void)state;
+	unsigned rescued = 0;
+	for (unsigned i = 0; i < G_N_ELEMENTS(users) * G_N_ELEMENTS(admins); i++) {
+		const struct ConfigSource user = {
+			"user.ini", slice_of(users[i / G_N_ELEMENTS(admins)])};
+		const struct ConfigSource admin = {
+			"admin.ini", slice_of(admins[i % G_N_ELEMENTS(admins)])};
+		g_autoptr(GError) error = NULL;
+		g_autoptr(Config) strict = config_parse(&admin, &user, NULL);
+		g_autoptr(Config) config = config_parse_anew(&admin, &user, &error);
+		if (!config)
+			fail_msg("%u: %s", i, error->message);
+		g_autoptr(Config) alone = config_parse(&admin, NULL, NULL);
+		for (guint j = 0; j < alone->connectors->len; j++) {
+			const struct ConnectorConfig *connector = alone->connectors->pdata[j];
+			assert_string_equal(find(config, connector->name)->url, connector->url);
+		}
+		for (guint j = 0; j < config->connectors->len; j++) {
+			const struct ConnectorConfig *one = config->connectors->pdata[j];
+			for (guint k = 0; k < j; k++) {
+				const struct ConnectorConfig *two = config->connectors->pdata[k];
+				assert_string_not_equal(one->prefix, two->prefix);
+			}
+			assert_true(one->native || !strstr(one->prefix, config->mux.separator));
+		}
+		assert_true(!strict || strict->connectors->len == config->connectors->len);
+		rescued += !strict;
+	}
+	assert_in_range(rescued, 8, 40);
+	/* The user's file where there is no administrator's gives way to nothing. */
+	const struct ConfigSource user = {"user.ini", slice_of(users[6])};
+	assert_null(config_parse_anew(NULL, &user, NULL));
+	/* Nor do the administrator's own lines. */
+	const struct ConfigSource broken = {"admin.ini", slice_of(users[6])};
+	assert_null(config_parse_anew(&broken, &user, NULL));
+}
+
 static void the_order_is_native_then_the_files(void **state)
 {
 	(void)state;
@@ -351,6 +412,7 @@ int main(void)
 		cmocka_unit_test(a_users_separator_gives_way_to_the_administrators_prefixes),
 		cmocka_unit_test(a_users_own_clash_stays_an_error_beside_an_administrator),
 		cmocka_unit_test(the_administrators_file_is_judged_without_the_users),
+		cmocka_unit_test(a_users_file_keeps_off_nothing_that_the_administrator_says),
 		cmocka_unit_test(the_order_is_native_then_the_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

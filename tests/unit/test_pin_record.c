@@ -145,6 +145,32 @@ static void test_of_long_definitions_the_digest_is_kept(void **state)
 	assert_true(pin_record_matches(pin_record_find(copy, "a"), longer));
 }
 
+/* LEVELS arrays in an object. */
+static char *deep(unsigned levels)
+{
+	g_autofree char *opened = g_strnfill(levels, '[');
+	g_autofree char *closed = g_strnfill(levels, ']');
+	return g_strdup_printf("{\"inputSchema\":%s\"\\\\\\\"[[[\"%s}", opened, closed);
+}
+
+static void test_of_deep_definitions_the_digest_is_kept(void **state)
+{
+	(void)state;
+	for (unsigned levels = JSON_MAX_DEPTH - 8; levels < JSON_MAX_DEPTH; levels++) {
+		g_autoptr(PinRecord) record = pin_record_new(URL);
+		g_autofree char *text = deep(levels);
+		assert_true(json_validate(slice_of(text), NULL));
+		assert_true(pin_record_put(record, "a", slice_of(text), WHEN));
+		/* The file, the servers, one of them, its tools, the tool. */
+		bool is_kept = pin_record_find(record, "a")->definition != NULL;
+		assert_int_equal(is_kept, 5 + 1 + levels <= JSON_MAX_DEPTH);
+		size_t len = 0;
+		g_autofree char *written = pin_record_write(record, &len);
+		g_autoptr(PinRecord) again = parse(written);
+		assert_true(pin_record_matches(pin_record_find(again, "a"), slice_of(text)));
+	}
+}
+
 static void test_digests_are_sha_256(void **state)
 {
 	(void)state;
@@ -246,7 +272,14 @@ static void test_a_file_has_a_limit(void **state)
 			assert_null(pin_record_find(record, name));
 	}
 	assert_in_range(n, 120, PIN_RECORD_MAX / PIN_DEFINITION_MAX + 1);
-	assert_false(pin_record_copy(copies, pin_record_find(record, "tool0")));
+	const struct PinnedTool *last = pin_record_find(record, "tool0");
+	assert_false(
+		pin_record_put(record, "more", (struct Slice){large, PIN_DEFINITION_MAX}, WHEN));
+	/* What takes the place of another one has its room. */
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(pin_record_put(
+			record, "tool0", (struct Slice){large, PIN_DEFINITION_MAX - i}, WHEN));
+	assert_false(last == pin_record_find(record, "tool0"));
 	size_t len = 0;
 	g_autofree char *text = pin_record_write(record, &len);
 	assert_in_range(len, PIN_RECORD_MAX / 2, PIN_RECORD_MAX);
@@ -261,6 +294,7 @@ int main(void)
 		cmocka_unit_test(test_other_servers_are_kept_apart),
 		cmocka_unit_test(test_definitions_are_compared_by_what_they_mean),
 		cmocka_unit_test(test_of_long_definitions_the_digest_is_kept),
+		cmocka_unit_test(test_of_deep_definitions_the_digest_is_kept),
 		cmocka_unit_test(test_digests_are_sha_256),
 		cmocka_unit_test(test_what_was_shown_is_kept_until_something_is_approved),
 		cmocka_unit_test(test_a_newer_version_is_told_apart),

@@ -1,115 +1,5 @@
-#include "base/error.h"
-#include "base/file.h"
-#include "base/log.h"
-#include "cli_fixture.h"
-#include "format/definition.h"
-#include "format/pin_record.h"
-#include "mux/pins.h"
-
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define URL "https://mcp.example/mcp"
-
-struct Fixture {
-	char *folder; /* XDG_STATE_HOME */
-	char *path; /* of the file of pins */
-	char *aside;
-	struct MuxConfig mux;
-	struct ConnectorConfig connector;
-	struct Pins *pins; /* learn */
-	struct Pins *others; /* another process's, learn */
-	int stderr_was, log;
-};
-
-static int set_up(void **state)
-{
-	struct Fixture *f = g_new0(struct Fixture, 1);
-	f->folder = g_dir_make_tmp("pins-XXXXXX", NULL);
-	assert_true(g_setenv("XDG_STATE_HOME", f->folder, TRUE));
-	f->path = g_build_filename(f->folder, "mcp-mux", "pins", "wiki.json", NULL);
-	f->aside = g_strconcat(f->path, ".damaged", NULL);
-	f->connector.name = (char *)"wiki";
-	f->connector.url = (char *)URL;
-	f->mux.pin_tools = PIN_BLOCK;
-	f->pins = pins_new(&f->mux, true);
-	f->others = pins_new(&f->mux, true);
-	g_autofree char *log = g_build_filename(f->folder, "log", NULL);
-	f->log = open(log, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	f->stderr_was = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	assert_true(f->log >= 0 && f->stderr_was >= 0);
-	assert_int_equal(dup2(f->log, STDERR_FILENO), STDERR_FILENO);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct Fixture *f = *state;
-	pins_free(f->pins);
-	pins_free(f->others);
-	assert_int_equal(dup2(f->stderr_was, STDERR_FILENO), STDERR_FILENO);
-	close(f->stderr_was);
-	close(f->log);
-	remove_tree(f->folder);
-	g_free(f->folder);
-	g_free(f->path);
-	g_free(f->aside);
-	g_free(f);
-	return 0;
-}
-
-/* How often WORDS stand in the log. */
-static unsigned count_in_log(struct Fixture *f, const char *words)
-{
-	char text[16384];
-	ssize_t n = pread(f->log, text, sizeof(text) - 1, 0);
-	assert_true(n >= 0);
-	text[n] = '\0';
-	unsigned count = 0;
-	for (const char *p = text; (p = strstr(p, words)); p++)
-		count++;
-	return count;
-}
-
-static struct Tool tool_of(const char *name, const char *raw)
-{
-	return (struct Tool){.name = (char *)name, .raw = slice_of(raw)};
-}
-
-static enum PinState check(struct Fixture *f, struct Pins *pins, const char *name, const char *raw)
-{
-	const struct Tool tool = tool_of(name, raw);
-	return pins_check(pins, &f->connector, &tool);
-}
-
-static const char *const before = "{\"name\":\"a\",\"description\":\"before\"}";
-static const char *const after = "{\"name\":\"a\",\"description\":\"after\"}";
-static const char *const later = "{\"name\":\"a\",\"description\":\"later\"}";
-
-static void learn(struct Fixture *f, const char *name, const char *raw)
-{
-	assert_int_equal(check(f, f->pins, name, raw), PIN_STATE_APPROVED);
-	assert_false(pins_keep(f->pins));
-}
-
-static char *contents(const struct Fixture *f)
-{
-	size_t len = 0;
-	char *text = file_read(f->path, PIN_RECORD_MAX, &len, NULL);
-	return text;
-}
-
-static void write_file(const struct Fixture *f, const char *text)
-{
-	assert_true(file_replace(f->path, slice_of(text), 0600, NULL));
-}
+/* Pins of tools: what is learned, compared, told and approved. */
+#include "pins_fixture.h"
 
 static void test_without_pins_nothing_is_pinned(void **state)
 {
@@ -327,76 +217,6 @@ static void test_a_lock_that_cannot_be_made_is_told_of_once(void **state)
 	assert_true(g_error_matches(error, MUX_ERROR, MUX_ERROR_IO));
 }
 
-static void expect_set_aside(struct Fixture *f, const char *why)
-{
-	assert_int_equal(check(f, f->pins, "a", before), PIN_STATE_APPROVED);
-	assert_non_null(strstr(pins_trouble(f->pins, &f->connector), why));
-	assert_int_equal(count_in_log(f, "begun anew"), 0);
-	assert_false(pins_keep(f->pins));
-	assert_int_equal(count_in_log(f, "[wiki] the pins of its tools are begun anew"), 1);
-	assert_int_equal(count_in_log(f, why), 1);
-	assert_int_equal(count_in_log(f, "mcp-mux: "), 1);
-	assert_null(pins_trouble(f->pins, &f->connector));
-	assert_int_equal(check(f, f->pins, "a", after), PIN_STATE_CHANGED);
-	assert_true(g_file_test(f->aside, G_FILE_TEST_EXISTS));
-	assert_int_equal(check(f, f->others, "a", after), PIN_STATE_CHANGED);
-}
-
-static void test_a_damaged_file_is_set_aside(void **state)
-{
-	struct Fixture *f = *state;
-	write_file(f, "{\"v\":1,\"servers\":{\"" URL "\":{\"tools\":{\"a\":{\"appr");
-	assert_true(file_replace(f->aside, SLICE("older"), 0600, NULL));
-	expect_set_aside(f, "no file of pins: the text ends early");
-	size_t len = 0;
-	g_autofree char *aside = file_read(f->aside, 1000, &len, NULL);
-	assert_true(g_str_has_suffix(aside, "appr"));
-}
-
-static void test_a_file_that_others_may_write_is_set_aside(void **state)
-{
-	struct Fixture *f = *state;
-	learn(f, "a", after);
-	assert_int_equal(chmod(f->path, 0620), 0);
-	pins_reread(f->pins); /* its content is the same, and it is as it was */
-	pins_free(f->pins);
-	f->pins = pins_new(&f->mux, true);
-	expect_set_aside(f, "others may write to it");
-}
-
-static void test_a_file_of_somebody_else_is_set_aside(void **state)
-{
-	struct Fixture *f = *state;
-	if (geteuid() != 0)
-		skip();
-	learn(f, "a", after);
-	assert_int_equal(chown(f->path, 65534, (gid_t)-1), 0);
-	pins_free(f->pins);
-	f->pins = pins_new(&f->mux, true);
-	expect_set_aside(f, "it belongs to somebody else");
-}
-
-static void test_a_file_that_is_too_large_is_set_aside(void **state)
-{
-	struct Fixture *f = *state;
-	write_file(f, "");
-	assert_int_equal(truncate(f->path, PIN_RECORD_MAX + 1), 0);
-	expect_set_aside(f, "larger than");
-}
-
-static void test_what_cannot_be_set_aside_is_left(void **state)
-{
-	struct Fixture *f = *state;
-	write_file(f, "damaged");
-	assert_int_equal(g_mkdir_with_parents(f->aside, 0700), 0); /* no file goes there */
-	assert_int_equal(check(f, f->pins, "a", before), PIN_STATE_APPROVED);
-	assert_false(pins_keep(f->pins));
-	assert_int_equal(count_in_log(f, "cannot be set aside"), 1);
-	g_autofree char *text = contents(f);
-	assert_string_equal(text, "damaged");
-	assert_int_equal(check(f, f->pins, "a", after), PIN_STATE_CHANGED); /* in this run */
-}
-
 static void test_a_newer_file_is_left_alone_and_vouches_for_nothing(void **state)
 {
 	struct Fixture *f = *state;
@@ -560,7 +380,6 @@ static void test_a_hundred_tools_are_learned_and_checked_at_once(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_without_pins_nothing_is_pinned),
 		TEST(test_switched_off_nothing_is_looked_at_or_learned),
@@ -576,11 +395,6 @@ int main(void)
 		TEST(test_the_end_writes_what_is_left),
 		TEST(test_a_file_that_cannot_be_written_is_told_of_once),
 		TEST(test_a_lock_that_cannot_be_made_is_told_of_once),
-		TEST(test_a_damaged_file_is_set_aside),
-		TEST(test_a_file_that_others_may_write_is_set_aside),
-		TEST(test_a_file_of_somebody_else_is_set_aside),
-		TEST(test_a_file_that_is_too_large_is_set_aside),
-		TEST(test_what_cannot_be_set_aside_is_left),
 		TEST(test_a_newer_file_is_left_alone_and_vouches_for_nothing),
 		TEST(test_a_file_that_becomes_newer_is_not_written),
 		TEST(test_what_does_not_fit_is_told_of_and_not_trusted),
@@ -590,6 +404,5 @@ int main(void)
 		TEST(test_an_approval_sets_a_damaged_file_aside),
 		TEST(test_a_hundred_tools_are_learned_and_checked_at_once),
 	};
-#undef TEST
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,8 +36,8 @@ static void control_characters_become_question_marks(void **state)
 static void bidirectional_and_line_controls_become_question_marks(void **state)
 {
 	(void)state;
-	static const char *const bad[] = {
-		"\u200e", "\u200f", "\u202a", "\u202e", "\u2066", "\u2069", "\u2028", "\u2029"};
+	static const char *const bad[] = {"\u061c", "\u200e", "\u200f", "\u202a", "\u202e",
+		"\u2066", "\u2069", "\u2028", "\u2029"};
 	for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++)
 		shows(bad[i], strlen(bad[i]), 100, "?");
 	static const char *const good[] = {"\u200d", "\u2027", "\u202f", "\u2065", "\u206a"};

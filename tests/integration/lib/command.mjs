@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { assertClean, binary } from './raw.mjs';
 
 // What a terminal could obey, or be misled by.
-export const HARMFUL = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/;
+export const HARMFUL = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 
 // Runs a command to its end. FILES is what writeIni gave.
 export async function cli(files, args, { env = {}, config = true } = {}) {
