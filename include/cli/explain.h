@@ -3,6 +3,7 @@
 #define MCP_MUX_CLI_EXPLAIN_H
 
 #include "cli/survey.h"
+#include "format/ini.h"
 #include "format/json_writer.h"
 
 /* The one rule. */
@@ -33,6 +34,10 @@ void explain_own(struct Explanation *explanation, const struct Configuration *co
 /* Why an exposed TOOL is not called PREFIX, separator and its own name (or, a native one, just that): a clause, for g_free.
  * NULL where it is. */
 char *explain_alias(const struct Survey *survey, const struct CatalogEntry *tool);
+
+/* The line of a file that sets KEY in SECTION, NULL: none does. Borrowed from INI. */
+const struct IniEntry *explain_find_entry(
+	const struct IniFile *ini, const char *section, const char *key);
 
 /* For --json. */
 

@@ -48,10 +48,14 @@ static void check_files(GPtrArray *checks, const struct CliOptions *options,
 	bool named = false;
 	configuration_paths(options, &admin, &user, &named);
 	if (!configuration) {
+		bool by_admin = admin && g_str_has_prefix(error->message, admin);
 		add_check(checks, "configuration", false,
-			g_strdup_printf("%s%s%s", admin ? admin : "", admin ? ", " : "", user),
+			g_strdup(by_admin ? "administrator's file" : "your file"),
 			g_strdup(error->message),
-			g_strdup("correct that line; no command but this one runs before"));
+			g_strdup_printf("%s; until then no command that needs it runs, and servers "
+					"that run "
+					"keep what they had",
+				by_admin ? "have your administrator correct it" : "correct it"));
 		return;
 	}
 	add_check(checks, "configuration", true, g_strdup("administrator's file"),

@@ -8,7 +8,7 @@
 
 enum { COLUMNS = 4 };
 
-#define ESTIMATE "bytes / 4, an estimate"
+#define ESTIMATE " (bytes / 4, an estimate)"
 
 /* What a part of the list, or all of it, comes to. */
 struct Sum {
@@ -203,8 +203,9 @@ static void print_unknown(struct Output *output, const struct SurveyEntry *entry
 	explanation_clear(&explanation);
 }
 
-static void print_connector(
-	struct Output *output, const struct Survey *survey, const struct SurveyEntry *entry)
+/* ESTIMATE is what to say of its number of tokens. */
+static void print_connector(struct Output *output, const struct Survey *survey,
+	const struct SurveyEntry *entry, const char *estimate)
 {
 	if (!entry->tools_known) {
 		print_unknown(output, entry);
@@ -213,9 +214,9 @@ static void print_connector(
 	g_autofree char *writing =
 		entry->not_read_only ? g_strdup_printf(", %u not read-only", entry->not_read_only)
 				     : NULL;
-	output_line(output, STYLE_HEADING, "%s: %u of %u tools%s, about %zu tokens (" ESTIMATE ")",
+	output_line(output, STYLE_HEADING, "%s: %u of %u tools%s, about %zu tokens%s",
 		entry->connector->name, entry->exposed, entry->allowed, writing ? writing : "",
-		limits_tokens(entry->exposed_bytes));
+		limits_tokens(entry->exposed_bytes), estimate);
 	if (entry->error)
 		output_line(output, STYLE_BAD, "  as last seen: %s", entry->error->message);
 	g_autoptr(Table) table = table_new(COLUMNS);
@@ -257,14 +258,13 @@ static bool print_text(const struct Configuration *configuration, const struct S
 	for (unsigned i = 0; i < survey->entries->len; i++) {
 		const struct SurveyEntry *entry = survey->entries->pdata[i];
 		if (!only || entry->connector == only)
-			print_connector(output, survey, entry);
+			print_connector(output, survey, entry, only ? ESTIMATE : "");
 	}
 	if (!only) {
 		const struct Sum total = sum_up(survey);
 		print_own(output, survey);
-		output_line(output, STYLE_HEADING,
-			"In all: %u tools, about %zu tokens (" ESTIMATE ")", total.exposed,
-			limits_tokens(total.bytes));
+		output_line(output, STYLE_HEADING, "In all: %u tools, about %zu tokens" ESTIMATE,
+			total.exposed, limits_tokens(total.bytes));
 	}
 	g_autoptr(GPtrArray) warnings = gather_warnings(survey, only);
 	for (unsigned i = 0; i < warnings->len; i++)

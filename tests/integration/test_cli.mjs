@@ -129,7 +129,7 @@ test('doctor runs in spite of a broken file and says which line', async t => {
 	const files = writeIni(t, '[mux]\nmax_result = lots\n');
 	const { stdout, status } = await cli(files, ['doctor']);
 	assert.equal(status, 2);
-	assert.match(stdout, new RegExp(`problem .*${files.ini}:2: `));
+	assert.match(stdout, new RegExp(`^problem  your file: ${files.ini}:2: .*\n +correct it; until then no command that needs it runs`));
 	for (const command of ['status', 'tools', 'serve']) {
 		const done = await cli(files, [command]);
 		assert.equal(done.status, 2, command);
@@ -273,7 +273,8 @@ test('help lists what works, version names the libraries', async t => {
 	const files = writeIni(t, '');
 	const { stdout, status } = await cli(files, ['--help']);
 	assert.equal(status, 0);
-	for (const name of ['serve', 'status', 'tools', 'enable', 'disable', 'explain', 'doctor', 'connect', 'disconnect', 'audit'])
+	for (const name of ['serve', 'status', 'tools', 'enable', 'disable', 'explain', 'diff', 'approve', 'doctor', 'connect',
+		'disconnect', 'audit'])
 		assert.match(stdout, new RegExp(`^ {2}${name} `, 'm'));
 	assert.doesNotMatch(stdout, /install/);
 	assert.match((await cli(files, ['--version'])).stdout, /^mcp-mux \d+\.\d+\.\d+\nlibcurl \d.*\nGLib \d.*\nlibmicrohttpd \d.*\nOpenSSL \d.*\nlibsecret \d.*\n$/);

@@ -54,9 +54,10 @@ test('every rule of two files, each with its line', { skip: rootless }, async t 
 		connector('secret', up.url, 'allowed_tools = @all', 'allowed_users = nobody-at-all') +
 		connector('idle', up.url, 'enabled = off') + connector('mine', up.url);
 	const user = '[connector:up]\nallowed_tools = add, e*, hang\n[connector:mine]\nenabled = off\n' +
-		'[tools:up]\nhang = off\n[tools:native]\nf* = off\n';
+		'[tools:up]\nhang = off\n[tools:native]\nf* = off\n' + connector('own', up.url) + connector('other', up.url, 'prefix = o');
 	const { files, env } = writeBoth(t, admin, user);
 	const at = (file, part) => `(${files[file]}:${lineOf(file === 'ini' ? user : admin, part)})`;
+	const noRoom = 'the administrator\'s file does not define it and leaves no room for others (user_connectors = off)';
 	const afterwards = (section, part) => `(${files.admin}:${lineOf(admin, section) + lineOf(admin.slice(admin.indexOf(section)), part) - 1})`;
 	for (const [name, words] of [
 		['up__add', `up: exposed as up__add: admitted by “add” ${at('ini', 'allowed_tools')}`],
@@ -69,6 +70,8 @@ test('every rule of two files, each with its line', { skip: rootless }, async t 
 			`yours ${at('admin', 'allowed_users')}`],
 		['idle__add', `idle: idle__add is hidden: the connector is switched off by “enabled = off” ${afterwards('[connector:idle]', 'enabled')}`],
 		['mine__add', `mine: mine__add is hidden: the connector is switched off by “enabled = off” ${at('ini', 'enabled = off')}`],
+		['own__add', `own: own__add is hidden: the connector has no effect: ${noRoom} ${at('ini', '[connector:own]')}`],
+		['o__add', `other: o__add is hidden: the connector has no effect: ${noRoom} ${at('ini', '[connector:other]')}`],
 		[OWN[1], `mcp_mux__connect is mcp-mux's own: exposed by “builtin_tools = on” ${at('admin', 'builtin_tools')}`],
 	])
 		assert.equal(await explain(files, name, { env }), `${words}\n`);
@@ -76,6 +79,10 @@ test('every rule of two files, each with its line', { skip: rootless }, async t 
 	assert.deepEqual([foreign.status, foreign.tools], [0, []]);
 	assert.deepEqual(foreign.connectors.map(({ name, verdict, rule, file, line }) => [name, verdict, rule, file, line]),
 		[['secret', 'not_for_user', 'allowed_users', files.admin, lineOf(admin, 'allowed_users')]]);
+	const own = await json(files, ['explain', 'own__add'], { env });
+	assert.deepEqual(own.connectors.map(({ name, verdict, rule, file, line }) => [name, verdict, rule, file, line]),
+		[['own', 'connector_without_effect', null, files.ini, lineOf(user, '[connector:own]')]]);
+	assert.match(await explain(files, 'other__add', { env, expected: 1 }), /^mcp-mux: no tool “other__add” was seen\n/);
 	assert.equal(await explain(files, 'fail', { env }),
 		`native: fail is hidden: switched off by “f*” ${at('ini', 'f* = off')}\n` +
 		`up: fail is hidden: no entry of allowed_tools admits it ${at('admin', 'allowed_tools = add')}\n` +
@@ -93,7 +100,10 @@ test('every rule of two files, each with its line', { skip: rootless }, async t 
 	]);
 	const { stdout } = await cli(files, ['tools'], { env });
 	assert.ok(stdout.includes(`steps  your own allowed_tools leaves it out ${at('ini', 'allowed_tools')}`), stdout);
-	assert.match(stdout, /^up: 2 of 4 tools, 1 not read-only, about \d+ tokens \(bytes \/ 4, an estimate\)$/m);
+	assert.match(stdout, /^up: 2 of 4 tools, 1 not read-only, about \d+ tokens$/m);
+	assert.match(stdout, /^In all: \d+ tools, about \d+ tokens \(bytes \/ 4, an estimate\)$/m);
+	assert.match((await cli(files, ['tools', 'up'], { env })).stdout,
+		/^up: 2 of 4 tools, 1 not read-only, about \d+ tokens \(bytes \/ 4, an estimate\)$/m);
 	assert.match(stdout, /^idle: no tools to show, it is switched off\n {2}the connector is switched off by “enabled = off” \(.*admin\.ini:\d+\)$/m);
 	assert.match((await cli(files, ['status'], { env })).stdout, /^ {2}up +up +2 of 4 tools/m);
 });
@@ -121,6 +131,10 @@ test('mcp-mux\'s own tools: shown, counted, and hidden by one line', async t => 
 	const files = writeIni(t, connector('up', up.url));
 	for (const name of OWN)
 		assert.equal(await explain(files, name), `${name} is mcp-mux's own: exposed by “builtin_tools = on”, the default\n`);
+	for (const command of ['diff', 'approve']) {
+		const { status, stderr } = await cli(files, [command, OWN[0]]);
+		assert.deepEqual([status, stderr], [1, `mcp-mux: ${OWN[0]} is mcp-mux's own: it is not compared with anything\n`]);
+	}
 	assert.match((await cli(files, ['tools'])).stdout,
 		/^mcp-mux's own: 2 of 2 tools, about \d+ tokens\n {2}exposed by .*\n {2}mcp_mux__connectors\n {2}mcp_mux__connect\nIn all: 7 tools/m);
 	const off = writeIni(t, `[mux]\nseparator = -\nbuiltin_tools = off\n${connector('up', up.url)}`);
