@@ -146,7 +146,7 @@ help:
 	@echo 'make                     build build/mcp-mux'
 	@echo 'make install             install it (PREFIX=/usr/local, DESTDIR=)'
 	@echo 'make deb                 build a Debian package, build/mcp-mux_VERSION_ARCH.deb'
-	@echo 'make demo                two demo upstreams, an IDE and mcp-mux between them: a transcript'
+	@echo 'make demo                demo upstreams, an IDE and mcp-mux between them: a transcript'
 	@echo 'make check               all tests; CHECK="unit" or ONLY="test_json" for some, V=1 for their output'
 	@echo 'make SANITIZE=address,undefined check   the same with sanitizers'
 	@echo 'make lint                formatting, clang-tidy, cppcheck, layers'

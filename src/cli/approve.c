@@ -3,6 +3,7 @@
 #include "cli/diff.h"
 
 #include "mux/audit.h"
+#include "upstream/list_cache.h"
 
 static int approve(const struct Change *change)
 {
@@ -18,6 +19,8 @@ static int approve(const struct Change *change)
 		g_prefix_error(&error, "%s is not approved: ", change->name);
 		return output_fail(error);
 	}
+	/* What is kept of its lists may be older than that, and would count as another change at the next start. */
+	list_cache_forget(connector->name);
 	const char *const names[] = {change->tool->own, NULL};
 	g_autoptr(Audit) audit = audit_new(&change->configuration->config->mux, NULL, NULL);
 	audit_policy(audit, connector->name, "approve", names);

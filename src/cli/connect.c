@@ -378,7 +378,8 @@ int cli_connect(const struct CliOptions *options)
 	connect.connector = configuration_find(configuration, options->arguments[0], &error);
 	if (!connect.connector)
 		return output_fail(error);
-	list_cache_forget(connect.connector->name);
+	if (connect.connector->auth != AUTH_NONE)
+		list_cache_forget(connect.connector->name);
 	bool good = session_init(&connect.session, configuration->config, CONNECTIONS, true, NULL,
 			    NULL, &error) &&
 		    run(&connect, &error);

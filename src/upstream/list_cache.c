@@ -226,7 +226,7 @@ void list_cache_write(struct ListCache *cache, const char *connector,
 	g_autoptr(GError) error = NULL;
 	g_strlcpy(before, digest, sizeof(before));
 	g_autofree char *text = list_record_write(record, digest);
-	if (strcmp(before, digest) == 0)
+	if (strcmp(before, digest) == 0 && access(path, F_OK) == 0)
 		return;
 	if (!text) {
 		log_debug(connector, "its lists are too large for the cache");

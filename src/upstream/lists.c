@@ -202,7 +202,7 @@ static void last_page(struct Listing *listing)
 	struct Upstream *up = listing->up;
 	if (listing->skipped > 0)
 		log_warning(up->connector->name,
-			"%u of its %ss are left out: without a %s, or with that of another",
+			"left out: %u of its %ss, without a %s or with that of another",
 			listing->skipped, kinds[kind_of(list)].name, mcp_lists[kind_of(list)].key);
 	bool changed = listing->tools ? replace_tools(list, listing->tools, up->era)
 				      : replace_items(list, listing->items);

@@ -113,6 +113,15 @@ test('pin_tools = block hides a changed tool, refuses calls of it, and shows it 
 	assert.deepEqual([policy?.connector, policy?.change, policy?.names], ['wiki', 'approve', ['fetch']]);
 });
 
+test('what is approved while no server runs is as it was approved at the next start', async t => {
+	const wiki = await Scripted.start(t, { tools: [before] });
+	const files = ini(t, wiki.url, 'block');
+	await learn(t, files, 'wiki__fetch');
+	wiki.tools = [after];
+	assert.equal((await cli(files, ['approve', 'wiki__fetch'])).status, 0);
+	await learn(t, files, 'wiki__fetch'); // which says nothing, of kept lists neither
+});
+
 test('a call that waits for the list of tools is refused where the list shows a change', async t => {
 	let release;
 	const held = new Promise(resolve => (release = resolve));

@@ -114,6 +114,10 @@ static void test_what_is_there_already_is_not_written(void **state)
 	ino_t first = status_of(s, "c.k.json").st_ino;
 	list_cache_write(s->cache, "c", record, digest);
 	assert_int_equal(status_of(s, "c.k.json").st_ino, first);
+	list_cache_forget("c");
+	list_cache_write(s->cache, "c", record, digest);
+	assert_true(is_there(s, "c.k.json"));
+	first = status_of(s, "c.k.json").st_ino;
 	record->offers = 1;
 	list_cache_write(s->cache, "c", record, digest);
 	assert_int_not_equal(status_of(s, "c.k.json").st_ino, first);
