@@ -54,6 +54,7 @@ struct Request {
 	struct Upstream *upstream; /* of a call */
 	struct UpstreamCall *call;
 	char *tool; /* of tools/call, once it was handed to its upstream: the tool's own name */
+	char *item; /* the same of prompts/get and resources/read: the prompt's own name, the URI */
 	char *held; /* the message of a call whose tool is not known yet */
 	struct LoopTimer held_limit;
 	bool takes_at_limit; /* when held_limit is over it is taken anew, not refused */
@@ -156,6 +157,13 @@ void request_end(struct Request *request);
 char *request_key(struct JsonValue id);
 /* The request with that id (a JSON string or number), NULL if there is none. */
 struct Request *request_find(struct Router *router, struct JsonValue id);
+/* Begins its line in the audit log, PARAMS being its, if it should have one and has none: the log may have been off when it
+ * came. */
+void request_audit(struct Request *request, const struct McpParams *params);
+/* Whether it is not with its server: it has not gone out, or will be done only when it goes out once more (rounds.c). */
+bool request_waits(const struct Request *request);
+/* The keys of all that wait in router->requests, char *, for g_ptr_array_unref. */
+GPtrArray *request_find_waiting(struct Router *router);
 /* Puts it at the end of a queue (NULL: takes it out of its queue). */
 void request_queue(struct Request *request, GQueue *queue);
 /* Upstreams were shut down, and calls are gone with them: no clock runs any more. */
@@ -338,14 +346,16 @@ void tasks_give(struct Router *router, struct Upstream *from, struct Upstream *t
 void calls_take(
 	struct Request *request, const struct RpcMessage *message, const struct McpParams *params);
 
-/* Tools may be hidden now: calls to them that still wait at their upstream, and were not sent, are refused. */
+/* Tools, prompts or resources may be hidden now: requests for them that wait (request_waits) are refused. */
 void calls_recheck(struct Router *router);
 
 /* forward.c: a request goes to an upstream, and its answer comes back */
 void forward_send(struct Request *request, const struct RpcMessage *message,
 	const struct McpParams *params, const struct Target *target);
-/* Whether it may go to its server by what the audit log wants; it has failed in words else. */
+/* Whether it may go to its server by what the audit log wants; it has failed in words else, and its call is withdrawn. */
 bool forward_permit(struct Request *request);
+/* The configuration may want more lines than before: those that wait (request_waits) are looked at once more. */
+void forward_permit_waiting(struct Router *router);
 /* What handlers of calls do for a request (user: struct Request). */
 extern const struct UpstreamCallHandlers forward_handlers;
 /* Gives REQUEST the answer of its upstream, translated where the eras differ; BYTES are taken. */

@@ -1,7 +1,10 @@
-/* tools/call: to which upstream, under which name, by the catalog's table. */
+/* tools/call: to which upstream, under which name, by the catalog's table; and what becomes of requests for tools, prompts and
+ * resources that are hidden while they wait to be sent. */
 #include "mux/internal.h"
 
 #include "base/text.h"
+
+#include <string.h>
 
 static void send(struct Request *request, const struct RpcMessage *message,
 	const struct McpParams *params, const struct CatalogEntry *tool)
@@ -56,31 +59,7 @@ void calls_take(
 		routing_unknown(request, message, name, MCP_TOOLS);
 }
 
-/* ---- calls that wait ---- */
-
-/* Whether REQUEST is a call that its server cannot have seen. */
-static bool is_waiting(const struct Request *request)
-{
-	return request->tool && request->call && !upstream_call_is_out(request->call);
-}
-
-/* Their keys in router->requests, NULL if there are none. */
-static GPtrArray *find_waiting(struct Router *router)
-{
-	GPtrArray *waiting = NULL;
-	GHashTableIter iter;
-	gpointer value;
-	g_hash_table_iter_init(&iter, router->requests);
-	while (g_hash_table_iter_next(&iter, NULL, &value)) {
-		const struct Request *request = value;
-		if (!is_waiting(request))
-			continue;
-		if (!waiting)
-			waiting = g_ptr_array_new_with_free_func(g_free);
-		g_ptr_array_add(waiting, g_strdup(request->key));
-	}
-	return waiting;
-}
+/* ---- requests that wait ---- */
 
 static char *tool_key(const struct ConnectorConfig *connector, const char *own)
 {
@@ -101,35 +80,65 @@ static GHashTable *find_hidden(const struct Router *router)
 	return hidden;
 }
 
-static void refuse_waiting(struct Request *request, const struct CatalogEntry *tool)
+/* REQUEST is not sent any more. */
+static void withdraw(struct Request *request)
 {
-	upstream_call_cancel(g_steal_pointer(&request->call));
-	if (tool->decision.verdict == VERDICT_PIN_CHANGED) {
-		refuse_changed(
-			request, tool, catalog_name_of(request->router->catalogs[MCP_TOOLS], tool));
-		return;
-	}
-	g_autofree char *shown = text_printable(slice_of(tool->own), 200);
-	g_autofree char *text =
-		g_strdup_printf("Unknown tool: %s was hidden while the call waited", shown);
+	if (request->call)
+		upstream_call_cancel(g_steal_pointer(&request->call));
+}
+
+/* WHAT: "Unknown tool" or the like, OWN: its name at its server. */
+static void refuse_hidden(struct Request *request, const char *what, const char *own)
+{
+	g_autofree char *shown = text_printable(slice_of(own), 200);
+	g_autofree char *text = g_strdup_printf("%s: %s was hidden while the %s waited", what,
+		shown, request->tool ? "call" : "request");
 	audit_call_outcome(&request->audit, AUDIT_OUTCOME_DENIED);
 	answer_error(request, RPC_INVALID_PARAMS, text);
 }
 
+static void refuse_tool(struct Request *request, const struct CatalogEntry *tool)
+{
+	withdraw(request);
+	if (tool->decision.verdict == VERDICT_PIN_CHANGED)
+		refuse_changed(
+			request, tool, catalog_name_of(request->router->catalogs[MCP_TOOLS], tool));
+	else
+		refuse_hidden(request, "Unknown tool", tool->own);
+}
+
+static void recheck_tool(struct Request *request, GHashTable *hidden)
+{
+	g_autofree char *key = tool_key(upstream_connector(request->upstream), request->tool);
+	const struct CatalogEntry *tool = g_hash_table_lookup(hidden, key);
+	if (tool)
+		refuse_tool(request, tool);
+}
+
+static void recheck_item(struct Request *request)
+{
+	bool is_prompt = strcmp(request->method, "prompts/get") == 0;
+	struct Decision decision = policy_name(upstream_connector(request->upstream),
+		is_prompt ? ALLOW_PROMPTS : ALLOW_RESOURCES, request->item);
+	if (decision.verdict == VERDICT_EXPOSED)
+		return;
+	withdraw(request);
+	refuse_hidden(request, is_prompt ? "Unknown prompt" : "Resource not found", request->item);
+}
+
 void calls_recheck(struct Router *router)
 {
-	g_autoptr(GPtrArray) waiting = find_waiting(router);
-	if (!waiting)
+	g_autoptr(GPtrArray) waiting = request_find_waiting(router);
+	if (waiting->len == 0)
 		return;
 	g_autoptr(GHashTable) hidden = find_hidden(router);
 	for (guint i = 0; i < waiting->len; i++) {
 		struct Request *request = g_hash_table_lookup(router->requests, waiting->pdata[i]);
-		if (!request || !is_waiting(request))
+		if (!request || !request_waits(request))
 			continue;
-		g_autofree char *key =
-			tool_key(upstream_connector(request->upstream), request->tool);
-		const struct CatalogEntry *tool = g_hash_table_lookup(hidden, key);
-		if (tool)
-			refuse_waiting(request, tool);
+		if (request->tool)
+			recheck_tool(request, hidden);
+		else if (request->item)
+			recheck_item(request);
 	}
 }

@@ -177,15 +177,29 @@ static bool needs_digest(const struct Request *request)
 {
 	if (request->era != ERA_MODERN || request->can == 0 || !request->kind->inputs)
 		return false;
-	return upstream_era(request->upstream) != ERA_MODERN ||
+	/* Before it opens its era is that of the last time. */
+	return upstream_state(request->upstream) != UPSTREAM_READY ||
+	       upstream_era(request->upstream) != ERA_MODERN ||
 	       upstream_connector(request->upstream)->auth == AUTH_OAUTH;
+}
+
+/* Whether REQUEST came while the log was off, which may not be any more. */
+static bool lacks_line(const struct Request *request)
+{
+	const struct Router *router = request->router;
+	return router->options.audit && router->config->mux.audit == AUDIT_REQUIRED &&
+	       request->kind->audited && !request->audit.audit;
 }
 
 bool forward_permit(struct Request *request)
 {
 	g_autoptr(GError) error = NULL;
-	if (audit_call_send(&request->audit, &error))
+	if (lacks_line(request))
+		g_set_error(&error, MUX_ERROR, MUX_ERROR_FAILED, "it was off when this began");
+	else if (audit_call_send(&request->audit, &error))
 		return true;
+	if (request->call)
+		upstream_call_cancel(g_steal_pointer(&request->call));
 	g_autofree char *text = g_strdup_printf(
 		"Nothing was sent: the audit log cannot be written (%s), and the configuration "
 		"wants a line for every call (audit = required). Repeat the call when it can.",
@@ -193,6 +207,18 @@ bool forward_permit(struct Request *request)
 	audit_call_outcome(&request->audit, AUDIT_OUTCOME_UNAVAILABLE);
 	answer_failure(request, text);
 	return false;
+}
+
+void forward_permit_waiting(struct Router *router)
+{
+	if (router->config->mux.audit != AUDIT_REQUIRED)
+		return;
+	g_autoptr(GPtrArray) waiting = request_find_waiting(router);
+	for (guint i = 0; i < waiting->len; i++) {
+		struct Request *request = g_hash_table_lookup(router->requests, waiting->pdata[i]);
+		if (request && request_waits(request))
+			(void)forward_permit(request);
+	}
 }
 
 /* What TARGET's server calls what is asked of it; a URI is known already. */
@@ -264,10 +290,12 @@ static void take_anew(struct Request *request)
 	struct McpParams params;
 	const char *why;
 	if (rpc_parse(slice_of(text), &message, NULL) &&
-		mcp_params_read(message.params, &params, &why))
+		mcp_params_read(message.params, &params, &why)) {
+		request_audit(request, &params);
 		request->kind->take(request, &message, &params);
-	else
+	} else {
 		g_warn_if_reached(); /* both were read before */
+	}
 }
 
 static void on_held_limit(void *user)

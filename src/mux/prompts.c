@@ -31,6 +31,8 @@ void prompts_get(
 		.target = prompt->own,
 		.repeatable = true,
 	};
+	g_free(request->item);
+	request->item = g_strdup(prompt->own);
 	forward_send(request, message, params, &target);
 }
 

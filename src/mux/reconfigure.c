@@ -1,12 +1,13 @@
 /* The configuration changes while the router runs.
  *
  * The connectors that stay are the same objects as before (config_adopt), and so are their upstreams: nothing that is under
- * way there is touched, whatever became of their policy, names and titles. An upstream leaves when its connector was taken
- * out, is reached in another way (then it is another object of the same name, with a new upstream) or was switched off. It
- * is shut down at once: its server is told what is cancelled, and its session is deleted. Freed it is when that has been
- * sent. Nothing says so, so a timer looks, less and less often, and runs only while something leaves; LEAVING_MS is the
- * bound. Connectors that left are freed after all upstreams that left before them or with them, since one that was switched
- * off first may still be referred to by its upstream.
+ * way there is touched, whatever became of their policy, names and titles; but what was not sent yet has to be allowed by
+ * the new configuration, too, and those that could not be reached are tried with it. An upstream leaves when its connector
+ * was taken out, is reached in another way (then it is another object of the same name, with a new upstream) or was
+ * switched off. It is shut down at once: its server is told what is cancelled, and its session is deleted. Freed it is when
+ * that has been sent. Nothing says so, so a timer looks, less and less often, and runs only while something leaves;
+ * LEAVING_MS is the bound. Connectors that left are freed after all upstreams that left before them or with them, since one
+ * that was switched off first may still be referred to by its upstream.
  *
  * What refers to an upstream, by the file that has it, and how it lets go here:
  *   requests.c    struct Request: answered ("cancelled: …"); or, where it only waits to be looked at again (forward.c,
@@ -306,6 +307,16 @@ static void open_new(struct Router *router, GPtrArray *known)
 	}
 }
 
+/* Those that could not be reached: what was changed may be what they needed, such as the proxy. */
+static void retry_failed(struct Router *router, GPtrArray *known)
+{
+	for (guint i = 0; router->opened && i < known->len; i++) {
+		struct Upstream *up = known->pdata[i];
+		if (is_among(router->upstreams, up) && upstream_state(up) == UPSTREAM_FAILED)
+			upstream_open(up, router->opening_era);
+	}
+}
+
 /* ---- lists ---- */
 
 static void renew_catalogs(struct Router *router, const GPtrArray *leaving)
@@ -343,7 +354,10 @@ void router_reconfigure(struct Router *router, GPtrArray *gone)
 	leave(router, leaving);
 	renew_catalogs(router, leaving);
 	listen_leave(router, NULL);
+	calls_recheck(router);
+	forward_permit_waiting(router);
 	open_new(router, known);
+	retry_failed(router, known);
 	if (leaving->len > 0) /* before a clock of theirs runs out: they have no upstream now */
 		forward_release_held(router);
 	depart(router, leaving, gone);

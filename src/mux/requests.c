@@ -27,11 +27,15 @@ static void count(struct Router *router, size_t more, size_t less)
 	parking_check(router);
 }
 
-/* Of the IDE that sends it, raw; may be empty. */
-static struct Slice client_info(const struct Router *router, const struct Incoming *incoming)
+void request_audit(struct Request *request, const struct McpParams *params)
 {
-	return incoming->era == ERA_MODERN ? incoming->params.client_info.raw
-					   : slice_of(router->client_info);
+	const struct Router *router = request->router;
+	if (!request->kind->audited || request->audit.audit)
+		return;
+	struct Slice client_info = request->era == ERA_MODERN ? params->client_info.raw
+							      : slice_of(router->client_info);
+	audit_call_begin(
+		router->options.audit, &request->audit, request->kind->name, client_info, params);
 }
 
 struct Request *request_begin(
@@ -62,10 +66,27 @@ struct Request *request_begin(
 		batch_expect(request->batch);
 	g_hash_table_insert(router->requests, request->key, request);
 	count(router, request->bytes, 0);
-	if (kind->audited)
-		audit_call_begin(router->options.audit, &request->audit, kind->name,
-			client_info(router, incoming), &incoming->params);
+	request_audit(request, &incoming->params);
 	return request;
+}
+
+bool request_waits(const struct Request *request)
+{
+	return request->call ? !upstream_call_is_out(request->call) : request->inputs != NULL;
+}
+
+GPtrArray *request_find_waiting(struct Router *router)
+{
+	GPtrArray *waiting = g_ptr_array_new_with_free_func(g_free);
+	GHashTableIter iter;
+	gpointer value;
+	g_hash_table_iter_init(&iter, router->requests);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		const struct Request *request = value;
+		if (request_waits(request))
+			g_ptr_array_add(waiting, g_strdup(request->key));
+	}
+	return waiting;
 }
 
 void request_queue(struct Request *request, GQueue *queue)
@@ -96,6 +117,7 @@ void request_end(struct Request *request)
 	g_free(request->token);
 	g_free(request->held);
 	g_free(request->tool);
+	g_free(request->item);
 	g_free(request->digest);
 	g_free(request);
 	count(router, 0, bytes);

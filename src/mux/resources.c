@@ -215,6 +215,8 @@ void resources_read(
 	if (!up)
 		return;
 	const struct Target target = {.up = up, .target = uri, .repeatable = true};
+	g_free(request->item);
+	request->item = g_strdup(uri);
 	forward_send(request, message, params, &target);
 }
 

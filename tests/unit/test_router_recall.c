@@ -2,6 +2,7 @@
 #include "asking_fixture.h"
 #include "list_fixture.h"
 
+#include "inputs_fixture.h"
 #include "items_fixture.h"
 
 #define NOTES OAUTH("notes", "@a")
@@ -253,6 +254,29 @@ static void prompts_and_templates_come_at_once_and_are_checked_behind(void **sta
 	ide_release(&ide);
 }
 
+/* What is known of its era is from the run before. */
+static void a_call_to_one_that_came_to_be_legacy_can_be_asked(void **state)
+{
+	(void)state;
+	struct Ide ide;
+	ide_init(&ide, CONNECTOR("a", "@0"));
+	ide_say(&ide, LEGACY("1", "tools/list", META_WITH(CAN_ALL, "")));
+	ide_serve_modern(&ide, 0, TOOL("add"));
+	g_free(ide_answer(&ide, "1"));
+	next_run(&ide);
+	ide_say(&ide, ABLE_CALL("2"));
+	hit_error(peer_await(&ide.peers[0], "server/discover"), 404, -32601, "");
+	peer_serve_initialize(&ide.peers[0], "2025-11-25", "S", QUIET_TOOLS);
+	struct Hit *call = peer_await_call(&ide.peers[0]);
+	hit_event(call, ASKS_ROOTS("5"));
+	g_autofree char *handle = ide_await_wanted(&ide, "2", "{\"q1\":" ROOTS_WANTED "}");
+	ide_retry(&ide, "3", handle, "{\"q1\":{\"roots\":[]}}");
+	peer_await_reply(&ide.peers[0], "5", "{\"roots\":[]}");
+	hit_finish(call, "{\"content\":[]}");
+	g_free(ide_answer(&ide, "3"));
+	ide_release(&ide);
+}
+
 /* ---- accounts ---- */
 
 static void fill_signed_in(struct Asker *a)
@@ -326,6 +350,7 @@ int main(void)
 		shelf_test(an_ide_that_can_do_something_else_has_lists_of_its_own),
 		shelf_test(a_modern_ide_is_told_all_at_once),
 		shelf_test(prompts_and_templates_come_at_once_and_are_checked_behind),
+		shelf_test(a_call_to_one_that_came_to_be_legacy_can_be_asked),
 		shelf_test(lists_come_before_the_keyring_answers),
 		shelf_test(another_account_sees_nothing_of_the_one_before),
 		shelf_test(a_sign_out_between_two_runs_takes_lists_and_files),
