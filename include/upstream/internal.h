@@ -134,6 +134,7 @@ struct Upstream {
 	bool keep_due; /* it will be written */
 	bool reopened; /* it was opened since its tools were fetched last */
 	struct LoopTimer keep;
+	int64_t keep_again_us; /* not before that */
 
 	struct UpstreamCall *calls; /* all that have not ended, oldest first */
 	struct UpstreamCall *last_call;

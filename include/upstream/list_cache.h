@@ -25,8 +25,8 @@ bool list_cache_read_lists(
 	struct ListCache *cache, const char *connector, struct ListRecord *record);
 /* Keeps RECORD in place of what there was under its key, unless DIGEST is its content's already; DIGEST is that then. What is
  * too large is not kept, nor is what there was. A failure is worth a debug line. The first write also deletes files of
- * the directory that were not used for 90 days, and the oldest ones where there are too many. */
-void list_cache_write(struct ListCache *cache, const char *connector,
+ * the directory that were not used for 90 days, and the oldest ones where there are too many. Returns the bytes written. */
+size_t list_cache_write(struct ListCache *cache, const char *connector,
 	const struct ListRecord *record, char digest[LIST_RECORD_DIGEST_BYTES]);
 /* Deletes it. */
 void list_cache_drop(struct ListCache *cache, const char *connector, const char *key);

@@ -10,7 +10,8 @@
  *
  * What was recalled counts like what was fetched, but is stale. It is written again only if it changed: after the first
  * list of an opening, and after each change, some time later, so that what comes together is written once and the
- * first requests of an IDE do not wait for it. */
+ * first requests of an IDE do not wait for it; and a server with long lists that change all the time has them written
+ * now and then, and at the end. */
 #include "upstream/list_cache.h"
 
 #include "base/error.h"
@@ -26,6 +27,7 @@
 
 enum {
 	SAVE_AFTER_MS = 1000,
+	SAVE_BYTES_PER_S = 100 * 1024, /* of a server whose lists change all the time, on average */
 	KEY_HEX_BYTES = 32,
 	UNUSED_S = 90 * 24 * 3600,
 	TOUCH_AFTER_S = 24 * 3600,
@@ -218,7 +220,7 @@ static void sweep(const struct ListCache *cache)
 	closedir(dir);
 }
 
-void list_cache_write(struct ListCache *cache, const char *connector,
+size_t list_cache_write(struct ListCache *cache, const char *connector,
 	const struct ListRecord *record, char digest[LIST_RECORD_DIGEST_BYTES])
 {
 	char before[LIST_RECORD_DIGEST_BYTES];
@@ -227,21 +229,22 @@ void list_cache_write(struct ListCache *cache, const char *connector,
 	g_strlcpy(before, digest, sizeof(before));
 	g_autofree char *text = list_record_write(record, digest);
 	if (strcmp(before, digest) == 0 && access(path, F_OK) == 0)
-		return;
+		return 0;
 	if (!text) {
 		log_debug(connector, "its lists are too large for the cache");
 		list_cache_drop(cache, connector, record->key);
-		return;
+		return 0;
 	}
 	if (!file_replace_unsynced(path, slice_of(text), 0600, &error)) {
 		log_debug(connector, "its lists are not kept: %s", error->message);
 		*digest = '\0'; /* the next one may be */
-		return;
+		return 0;
 	}
 	if (!cache->swept) {
 		cache->swept = true;
 		sweep(cache);
 	}
+	return strlen(text);
 }
 
 void list_cache_drop(struct ListCache *cache, const char *connector, const char *key)
@@ -386,8 +389,12 @@ static void keep(struct Upstream *up)
 		if (kept[i] == MCP_TOOLS)
 			record.tools = list->tools;
 	}
-	if (record.tools)
+	if (!record.tools)
+		return;
+	size_t written =
 		list_cache_write(up->shared.lists, up->connector->name, &record, up->kept_digest);
+	up->keep_again_us =
+		g_get_monotonic_time() + (int64_t)written * G_USEC_PER_SEC / SAVE_BYTES_PER_S;
 }
 
 static void on_keep(void *user)
@@ -400,7 +407,9 @@ void upstream_keep_soon(struct Upstream *up)
 	if (!up->kept_key || up->keep_due || up->shut_down)
 		return;
 	up->keep_due = true;
-	loop_timer_start(up->shared.loop, &up->keep, SAVE_AFTER_MS, on_keep, up);
+	int64_t pause_ms = (up->keep_again_us - g_get_monotonic_time()) / 1000;
+	loop_timer_start(up->shared.loop, &up->keep,
+		(unsigned)CLAMP(pause_ms, SAVE_AFTER_MS, G_MAXINT), on_keep, up);
 }
 
 void upstream_end_keeping(struct Upstream *up)

@@ -5,7 +5,7 @@
 #include "inputs_fixture.h"
 #include "items_fixture.h"
 
-#define NOTES OAUTH("notes", "@a")
+#define NOTEBOOK OAUTH("notes", "@a")
 #define TWO CONNECTOR("a", "@0") CONNECTOR("b", "@1")
 #define CHANGED(what) "notifications/" what "/list_changed"
 #define TOOL(name) "{\"name\":\"" name "\",\"inputSchema\":{\"type\":\"object\"}}"
@@ -281,7 +281,7 @@ static void a_call_to_one_that_came_to_be_legacy_can_be_asked(void **state)
 
 static void fill_signed_in(struct Asker *a)
 {
-	asker_init_signed_in(a, NOTES);
+	asker_init_signed_in(a, NOTEBOOK);
 	while (ide_find(&a->ide, "method", "\"" CHANGED("tools") "\""))
 		;
 	next_run(&a->ide);

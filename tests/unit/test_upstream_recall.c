@@ -212,6 +212,48 @@ static void test_what_nobody_wants_now_stays_and_is_checked_when_wanted(void **s
 	runs_release(&r);
 }
 
+#define LONG_TOOL "{\"name\":\"%s\",\"description\":\"%s\",\"inputSchema\":{\"type\":\"object\"}}"
+
+/* A fetch of a list of some 400 KiB. */
+static void serve_long(struct Up *u, const char *name)
+{
+	g_autofree char *words = g_strnfill(400 * 1024, 'w');
+	g_autofree char *tool = g_strdup_printf(LONG_TOOL, name, words);
+	unsigned told = u->tools;
+	upstream_refresh(u->up, MCP_TOOLS);
+	up_serve_tools(u, tool);
+	for (unsigned i = 0; u->tools == told; i++) {
+		assert_in_range(i, 0, PATIENCE_MS);
+		fixture_turn_for(&u->fixture, 1);
+	}
+}
+
+static void test_long_lists_that_change_are_written_now_and_then(void **state)
+{
+	(void)state;
+	struct Runs r;
+	runs_init(&r, "auth = none");
+	fill(&r, ADD_TOOL);
+	assert_true(recall(&r, ERA_LEGACY));
+	up_open_legacy(r.u, NULL, QUIET_TOOLS, ADD_TOOL);
+	serve_long(r.u, "first");
+	clock_jump(&r.u->fixture, KEEP_MS);
+	g_autofree char *one = kept_text(&r);
+	assert_non_null(strstr(one, "\"first\""));
+	serve_long(r.u, "second");
+	clock_jump(&r.u->fixture, 2 * KEEP_MS);
+	g_autofree char *same = kept_text(&r);
+	assert_string_equal(same, one);
+	clock_jump(&r.u->fixture, 4 * KEEP_MS);
+	g_autofree char *two = kept_text(&r);
+	assert_non_null(strstr(two, "\"second\""));
+	serve_long(r.u, "third");
+	upstream_shutdown(r.u->up);
+	g_autofree char *three = kept_text(&r);
+	assert_non_null(strstr(three, "\"third\""));
+	runs_release(&r);
+}
+
 static void test_another_client_era_or_revision_has_a_file_of_its_own(void **state)
 {
 	(void)state;
@@ -329,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_a_modern_server_gets_its_headers_from_what_was_kept),
 		cmocka_unit_test(test_a_server_that_came_to_be_modern),
 		cmocka_unit_test(test_what_nobody_wants_now_stays_and_is_checked_when_wanted),
+		cmocka_unit_test(test_long_lists_that_change_are_written_now_and_then),
 		cmocka_unit_test(test_another_client_era_or_revision_has_a_file_of_its_own),
 		cmocka_unit_test(test_other_headers_have_a_file_of_their_own),
 		cmocka_unit_test(test_those_whose_lists_nobody_reads_keep_nothing),
