@@ -510,6 +510,9 @@ static void test_the_end_with_calls_in_every_state(void **state)
 	hit_await_close(hit);
 	hit_reply(peer_await(&ide.peers[0], "notifications/cancelled"), 202, "", "");
 	hit_reply(peer_await(&ide.peers[0], "DELETE"), 200, "", "");
+	assert_false(router_is_quiet(
+		ide.router)); /* b may open a session still, which it would be told to delete */
+	clock_jump(&ide.fixture, 31 * 1000);
 	while (!router_is_quiet(ide.router))
 		fixture_turn_for(&ide.fixture, 1);
 	ide_hear_nothing(&ide);
