@@ -19,7 +19,6 @@
 #include "base/log.h"
 #include "upstream/internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -185,39 +184,39 @@ static int by_use(const void *a, const void *b)
 	return ((*one)->used > (*other)->used) - ((*one)->used < (*other)->used);
 }
 
-/* Deletes NAME in the directory DIR; false with errno. */
-static bool delete_at(DIR *dir, const char *name)
+/* Deletes NAME in DIRECTORY; false with errno. */
+static bool delete_in(const char *directory, const char *name)
 {
-	return unlinkat(dirfd(dir), name, 0) == 0 || errno == ENOENT;
+	g_autofree char *path = g_build_filename(directory, name, NULL);
+	return unlink(path) == 0 || errno == ENOENT;
 }
 
 /* Deletes what nobody used for long, and then the oldest of what is too much. */
 static void sweep(const struct ListCache *cache)
 {
-	DIR *dir = opendir(cache->dir);
+	g_autoptr(GDir) dir = g_dir_open(cache->dir, 0, NULL);
 	if (!dir)
 		return;
 	g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(found_free);
 	time_t now = time(NULL);
-	const struct dirent *entry;
-	while ((entry = readdir(dir))) {
+	const char *name;
+	while ((name = g_dir_read_name(dir))) {
 		struct stat status;
-		if (fstatat(dirfd(dir), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
-			S_ISDIR(status.st_mode))
+		g_autofree char *path = g_build_filename(cache->dir, name, NULL);
+		if (lstat(path, &status) < 0 || S_ISDIR(status.st_mode))
 			continue;
-		bool begun = g_str_has_prefix(entry->d_name, BEGUN);
+		bool begun = g_str_has_prefix(name, BEGUN);
 		if (now - status.st_mtime > (begun ? LEFT_BEHIND_S : UNUSED_S)) {
-			(void)delete_at(dir, entry->d_name);
+			(void)delete_in(cache->dir, name);
 			continue;
 		}
 		struct Found *found = g_new(struct Found, 1);
-		*found = (struct Found){g_strdup(entry->d_name), status.st_mtime};
+		*found = (struct Found){g_strdup(name), status.st_mtime};
 		g_ptr_array_add(files, found);
 	}
 	g_ptr_array_sort(files, by_use);
 	for (guint i = 0; i + FILES_MAX < files->len; i++)
-		(void)delete_at(dir, ((struct Found *)files->pdata[i])->name);
-	closedir(dir);
+		(void)delete_in(cache->dir, ((struct Found *)files->pdata[i])->name);
 }
 
 size_t list_cache_write(struct ListCache *cache, const char *connector,
@@ -257,20 +256,20 @@ void list_cache_drop(struct ListCache *cache, const char *connector, const char 
 
 static void forget(const char *directory, const char *connector)
 {
-	DIR *dir = opendir(directory);
-	if (!dir && errno != ENOENT)
-		log_warning(connector, "its lists in the cache were not deleted: %s: %s", directory,
-			g_strerror(errno));
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GDir) dir = g_dir_open(directory, 0, &error);
+	if (!dir && !g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+		log_warning(
+			connector, "its lists in the cache were not deleted: %s", error->message);
 	if (!dir)
 		return;
 	g_autofree char *prefix = g_strconcat(connector, ".", NULL);
-	const struct dirent *entry;
-	while ((entry = readdir(dir))) {
-		if (g_str_has_prefix(entry->d_name, prefix) && !delete_at(dir, entry->d_name))
+	const char *name;
+	while ((name = g_dir_read_name(dir))) {
+		if (g_str_has_prefix(name, prefix) && !delete_in(directory, name))
 			log_warning(connector, "its lists in the cache were not deleted: %s/%s: %s",
-				directory, entry->d_name, g_strerror(errno));
+				directory, name, g_strerror(errno));
 	}
-	closedir(dir);
 }
 
 void list_cache_forget(const char *connector)
