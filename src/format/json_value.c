@@ -197,12 +197,14 @@ bool json_string_is(struct Slice raw_string, struct Slice plain)
 	/* No escape is shorter than what it stands for. */
 	if (!string_inside(raw_string, &inside) || inside.len < plain.len)
 		return false;
+	if (!plain.data)
+		plain.data = ""; /* memcmp takes no NULL, not even to compare nothing */
 	const char *p = inside.data;
 	const char *end = p + inside.len;
 	while (p < end) {
 		const char *escape = memchr(p, '\\', (size_t)(end - p));
 		size_t run = (size_t)((escape ? escape : end) - p);
-		if (run > plain.len || (run > 0 && memcmp(p, plain.data, run) != 0))
+		if (run > plain.len || memcmp(p, plain.data, run) != 0)
 			return false;
 		if (!escape)
 			return run == plain.len;
