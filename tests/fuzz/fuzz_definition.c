@@ -160,10 +160,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *texts[2] = {NULL, NULL};
 	struct Slice canonicals[2] = {{NULL, 0}, {NULL, 0}};
 	for (unsigned i = 0; i < 2; i++) {
-		struct JsonValue root = {0};
 		if (!json_validate(parts[i], NULL))
 			continue;
-		root = json_root(parts[i]);
+		struct JsonValue root = json_root(parts[i]);
 		if (root.type != JSON_OBJECT)
 			continue;
 		size_t len = 0;
