@@ -353,8 +353,10 @@ static void a_users_file_keeps_off_nothing_that_the_administrator_says(void **st
 		g_autoptr(GError) error = NULL;
 		g_autoptr(Config) strict = config_parse(&admin, &user, NULL);
 		g_autoptr(Config) config = config_parse_anew(&admin, &user, &error);
-		if (!config)
+		if (!config) {
 			fail_msg("%u: %s", i, error->message);
+			return;
+		}
 		g_autoptr(Config) alone = config_parse(&admin, NULL, NULL);
 		for (guint j = 0; j < alone->connectors->len; j++) {
 			const struct ConnectorConfig *connector = alone->connectors->pdata[j];
