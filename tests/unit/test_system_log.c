@@ -41,6 +41,7 @@ void syslog(int priority, const char *format, ...)
 }
 
 /* What a compiler that checks formats makes of it. */
+/* NOLINTNEXTLINE(readability-redundant-declaration): by the libc's version it may be one */
 void __syslog_chk(int priority, int flag, const char *format, ...) G_GNUC_PRINTF(3, 4);
 void __syslog_chk(int priority, int flag, const char *format, ...)
 {

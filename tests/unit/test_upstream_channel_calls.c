@@ -50,6 +50,7 @@ static void test_what_is_no_answer_is_passed_over(void **state)
 		"data:\n\n",
 		"data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n", /* answered before */
 		"data: {\"jsonrpc\":\"2.0\",\"id\":\"%s\",\"result\":{}}\n\n",
+		/* NOLINTNEXTLINE(bugprone-suspicious-missing-comma) */
 		"data: "
 		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":1,\"message\":\"\"}}\n\n",
 		"data: [[{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}],1]\n\n",
