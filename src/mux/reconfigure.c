@@ -368,7 +368,9 @@ void router_reread_pins(struct Router *router)
 {
 	if (!router->options.pins || router->shut_down)
 		return;
+	unsigned before = pins_generation(router->options.pins);
 	pins_reread(router->options.pins);
-	lists_renew_tools(router);
+	if (pins_generation(router->options.pins) != before)
+		lists_renew_tools(router);
 	lists_keep_pins(router);
 }
