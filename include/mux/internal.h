@@ -299,6 +299,9 @@ struct Upstream *routing_upstream(
 	const struct Router *router, const struct ConnectorConfig *connector);
 /* The one upstream that offers OFFER; NULL where several do, or may, or none does. */
 struct Upstream *routing_only(const struct Router *router, enum UpstreamOffer offer);
+/* The name of the tool or prompt that REQUEST is for, for g_free; NULL after it was answered that PARAMS are not what its
+ * method takes. */
+char *routing_take_name(struct Request *request, const struct McpParams *params);
 /* Answers REQUEST for NAME, which the catalog of LIST does not know, or holds it while it may come to know it. */
 void routing_unknown(struct Request *request, const struct RpcMessage *message, const char *name,
 	enum McpList list);

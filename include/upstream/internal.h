@@ -301,6 +301,10 @@ struct OwnRequest *own_request_start(struct Upstream *up, const char *method, co
 	void (*done)(struct ExchangeResult *result, void *user), void *user);
 /* Nothing is called any more. NULL is fine. */
 void own_request_cancel(struct OwnRequest *request);
+/* The exchange of any request of our own that is harmless to repeat: BODY (borrowed until its end) asks METHOD under ID.
+ * exchange_cancel ends it. */
+struct Exchange *own_exchange_start(struct Upstream *up, int64_t id, const char *method,
+	const char *body, const struct ExchangeHandlers *handlers, void *user);
 
 /* offers.c: takes the server's capabilities and instructions from RESULT, of initialize or server/discover */
 void upstream_take_offers(struct Upstream *up, struct Slice result);

@@ -137,18 +137,24 @@ static void on_stored(const GError *error, void *user)
 	take(key, made);
 }
 
+/* What a look into the keyring gave is seen to; whether there is no key yet. */
+static bool is_missing(struct AuditKey *key, struct Secret *value, const GError *error)
+{
+	key->call = NULL;
+	if (error)
+		fail(key, error->message);
+	else if (value)
+		take(key, value);
+	return !error && !value;
+}
+
 static void on_looked_again(struct Secret *value, const GError *error, void *user)
 {
 	struct AuditKey *key = user;
-	key->call = NULL;
-	if (error) {
-		fail(key, error->message);
-	} else if (value) {
-		take(key, value);
-	} else {
-		key->made = secret_take(secret_random_text(AUDIT_KEY_BYTES));
-		key->call = keyring_store(key->keyring, &item, key->made, on_stored, key);
-	}
+	if (!is_missing(key, value, error))
+		return;
+	key->made = secret_take(secret_random_text(AUDIT_KEY_BYTES));
+	key->call = keyring_store(key->keyring, &item, key->made, on_stored, key);
 }
 
 static void try_lock(void *user)
@@ -173,15 +179,10 @@ static void try_lock(void *user)
 static void on_looked(struct Secret *value, const GError *error, void *user)
 {
 	struct AuditKey *key = user;
-	key->call = NULL;
-	if (error) {
-		fail(key, error->message);
-	} else if (value) {
-		take(key, value);
-	} else {
-		key->deadline_us = g_get_monotonic_time() + (int64_t)LOCK_MS * 1000;
-		try_lock(key);
-	}
+	if (!is_missing(key, value, error))
+		return;
+	key->deadline_us = g_get_monotonic_time() + (int64_t)LOCK_MS * 1000;
+	try_lock(key);
 }
 
 bool audit_key_is_awaited(const struct AuditKey *key)

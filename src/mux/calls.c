@@ -39,15 +39,9 @@ static void refuse_changed(
 void calls_take(
 	struct Request *request, const struct RpcMessage *message, const struct McpParams *params)
 {
-	g_autofree char *name = json_string_dup(params->name);
-	if (!name) {
-		answer_error(request, RPC_INVALID_PARAMS, "params.name must be a string");
+	g_autofree char *name = routing_take_name(request, params);
+	if (!name)
 		return;
-	}
-	if (params->arguments.type != JSON_NONE && params->arguments.type != JSON_OBJECT) {
-		answer_error(request, RPC_INVALID_PARAMS, "params.arguments must be an object");
-		return;
-	}
 	const struct Catalog *tools = request->router->catalogs[MCP_TOOLS];
 	const struct CatalogEntry *tool = catalog_find(tools, name);
 	const struct CatalogEntry *blocked = tool ? NULL : catalog_find_blocked(tools, name);

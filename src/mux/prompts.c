@@ -11,15 +11,9 @@ void prompts_get(
 	struct Request *request, const struct RpcMessage *message, const struct McpParams *params)
 {
 	struct Router *router = request->router;
-	g_autofree char *name = json_string_dup(params->name);
-	if (!name) {
-		answer_error(request, RPC_INVALID_PARAMS, "params.name must be a string");
+	g_autofree char *name = routing_take_name(request, params);
+	if (!name)
 		return;
-	}
-	if (params->arguments.type != JSON_NONE && params->arguments.type != JSON_OBJECT) {
-		answer_error(request, RPC_INVALID_PARAMS, "params.arguments must be an object");
-		return;
-	}
 	const struct CatalogEntry *prompt = find(router, name);
 	if (!prompt) {
 		routing_unknown(request, message, name, MCP_PROMPTS);

@@ -77,6 +77,20 @@ static void note_hidden(
 	}
 }
 
+char *routing_take_name(struct Request *request, const struct McpParams *params)
+{
+	g_autofree char *name = json_string_dup(params->name);
+	const char *why = NULL;
+	if (!name)
+		why = "params.name must be a string";
+	else if (params->arguments.type != JSON_NONE && params->arguments.type != JSON_OBJECT)
+		why = "params.arguments must be an object";
+	if (!why)
+		return g_steal_pointer(&name);
+	answer_error(request, RPC_INVALID_PARAMS, why);
+	return NULL;
+}
+
 void routing_unknown(struct Request *request, const struct RpcMessage *message, const char *name,
 	enum McpList list)
 {

@@ -325,14 +325,7 @@ static void next_page(struct Listing *listing)
 	listing->body = phrase_own_request(up, id, method, params);
 	secret_unref(listing->token);
 	listing->token = secret_ref(up->token);
-	struct ExchangeSpec spec = upstream_exchange_spec(up, OWN_REQUEST_MS, OWN_REQUEST_MS);
-	spec.id = id;
-	spec.headers = phrase_headers(up, method);
-	spec.body = slice_of(listing->body);
-	spec.resumable = up->era == ERA_LEGACY;
-	spec.repeatable = true;
-	listing->exchange = exchange_start(&spec, &handlers, listing);
-	http_headers_unref(spec.headers);
+	listing->exchange = own_exchange_start(up, id, method, listing->body, &handlers, listing);
 }
 
 static void on_nothing(void *user)

@@ -32,6 +32,20 @@ static void on_message(struct Exchange *exchange, const struct RpcMessage *messa
 	upstream_take_message(request->up, message);
 }
 
+struct Exchange *own_exchange_start(struct Upstream *up, int64_t id, const char *method,
+	const char *body, const struct ExchangeHandlers *handlers, void *user)
+{
+	struct ExchangeSpec spec = upstream_exchange_spec(up, OWN_REQUEST_MS, OWN_REQUEST_MS);
+	spec.id = id;
+	spec.headers = phrase_headers(up, method);
+	spec.body = slice_of(body);
+	spec.resumable = up->era == ERA_LEGACY;
+	spec.repeatable = true;
+	struct Exchange *exchange = exchange_start(&spec, handlers, user);
+	http_headers_unref(spec.headers);
+	return exchange;
+}
+
 struct OwnRequest *own_request_start(struct Upstream *up, const char *method, const char *params,
 	void (*done)(struct ExchangeResult *result, void *user), void *user)
 {
@@ -42,14 +56,7 @@ struct OwnRequest *own_request_start(struct Upstream *up, const char *method, co
 	request->done = done;
 	request->user = user;
 	request->body = phrase_own_request(up, id, method, params);
-	struct ExchangeSpec spec = upstream_exchange_spec(up, OWN_REQUEST_MS, OWN_REQUEST_MS);
-	spec.id = id;
-	spec.headers = phrase_headers(up, method);
-	spec.body = slice_of(request->body);
-	spec.resumable = up->era == ERA_LEGACY;
-	spec.repeatable = true;
-	request->exchange = exchange_start(&spec, &handlers, request);
-	http_headers_unref(spec.headers);
+	request->exchange = own_exchange_start(up, id, method, request->body, &handlers, request);
 	return request;
 }
 
